@@ -1,0 +1,65 @@
+# `make demo`, `make test` and `make check` need Python 3.11 or newer with its venv module, nothing else.
+# Another interpreter: `make check PYTHON=/path/to/python3.12` (after `make clean`).
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint format types contracts lock clean
+ARGS ?=
+BIN := .venv/bin
+
+help:
+	@echo "make demo [ARGS=...]  the whole pipeline on simulated searches, with a broker of its own"
+	@echo "make test             every test that needs no outside service"
+	@echo "make check            what CI runs: lint, types, import contracts, tests"
+	@echo "make format           put the code into the form that lint asks for"
+	@echo "make lock             resolve pyproject.toml again and pin what comes out"
+	@echo "make clean            remove .venv and what tools left behind"
+	@echo "./probewatch --help   the commands"
+
+demo:
+	@./probewatch demo $(ARGS)
+
+check: lint types contracts test
+
+lint: .venv/.locked
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: .venv/.locked
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: .venv/.locked
+	$(BIN)/mypy
+
+contracts: .venv/.locked
+	$(BIN)/lint-imports --no-cache
+
+test: .venv/.locked
+	$(BIN)/python -m pytest -m "not kafka" $(ARGS)
+
+# Made once, and again whenever the lock changes: nothing outside the lock survives in it.
+.venv/.locked: requirements-dev.txt
+	@python=$${PYTHON:-$$(for name in python3.11 python3.12 python3.13 python3; do \
+	  $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)}; \
+	if ! $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	  echo "Probewatch needs Python 3.11 or newer. Found: $$(python3 --version 2>&1)." \
+	    "Install it, or name one: make PYTHON=/path/to/python3.11" >&2; exit 1; fi; \
+	if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
+	  echo "$$python has no venv module. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; fi; \
+	echo "Setting up .venv with $$($$python --version), about a minute ..."; \
+	$$python -m venv --clear .venv && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+# pip-tools is not locked itself: it makes the lock. No address of a package index goes into the files.
+lock:
+	$(BIN)/python -m pip install --quiet pip-tools
+	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-header --no-annotate \
+	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options \
+	  --output-file requirements.txt pyproject.toml
+	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-header --no-annotate \
+	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options \
+	  --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,165 @@
+"""Honest life that looks odd and must not alarm. Each trap is labelled in decoys.jsonl.
+
+The form default, the change of vocabulary and the automatic hot-list job are scaled copies of what
+the real logs show: a default text used 182 times in one season, vague reasons falling from 77% to
+2% in three months (Eugene), one plate looked up 964 times in 19 days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from bench.simulator.clock import draw_seconds
+from bench.simulator.demand import Wave
+from bench.simulator.incident import Incident
+from bench.simulator.matters import FORM_DEFAULT, VAGUE
+from bench.simulator.protests import large
+from bench.simulator.searches import IMAGES, MODES, Table, rows
+from bench.simulator.world import World
+from models.alert import Kind
+
+Pick = Callable[[Table], NDArray[np.bool_]]
+
+#: How long each change explains an officer's unusual behaviour, days.
+SETTLING, RETURNING = 30, 14
+HOMICIDE, ROBBERY = 6, 0
+
+
+def decoy(
+    scenario: str, title: str, keys: Mapping[str, tuple[str, ...]], first: int, last: int,
+    where: Pick | None = None, table: Table | None = None, kind: Kind = "anomaly",
+) -> Incident:  # fmt: skip
+    """A trap on days `first` to `last` (exclusive): rows that are picked, or rows that are added."""
+    return Incident(
+        scenario=scenario, level=0, kind=kind, title=title, keys=dict(keys), days=(first, last),
+        where=where, rows=table,
+    )  # fmt: skip
+
+
+def careers(world: World) -> None:
+    """First weeks, transfers, new shifts and returns of everybody whom no incident concerns."""
+    roster, end = world.roster, world.city.days
+    accused = {name for one in world.incidents for name in one.keys.get("requester", ())}
+    for scenario, title, changes, length in (
+        ("newcomer", "first weeks of a newcomer", roster.joined, SETTLING),
+        ("transfer", "first weeks after a transfer", roster.transferred, SETTLING),
+        ("shift-change", "first weeks in another shift", roster.reshifted, SETTLING),
+        ("return", "back from long leave", roster.returned, RETURNING),
+    ):
+        for officer, day in changes:
+            last = min(day + length, end)
+            if day < end and world.requester(officer) not in accused:
+                keys = {"requester": (world.requester(officer),)}
+                world.add_decoy(decoy(scenario, title, keys, day, last, _of_officer(officer, day, last)))
+
+
+def crime_waves(world: World) -> None:
+    """A unit is busy because there is more crime: more cases, each with its own number."""
+    for wave in world.waves:
+        unit = world.city.units[wave.unit].unit_id
+        title = f"{unit}: {wave.factor:.1f} times the crime for {wave.last - wave.first} days"
+        where = _of_unit(wave)
+        world.add_decoy(decoy("crime-wave", title, {"unit": (unit,)}, wave.first, wave.last, where))
+
+
+def quiet_demonstrations(world: World) -> None:
+    """Large demonstrations after which nobody searched more than usual."""
+    told = {(one.keys["unit"], one.days) for one in world.incidents if one.days and "unit" in one.keys}
+    for protest in large(world.protests):
+        number = next(n for n, one in enumerate(world.city.units) if one.area == protest.area)
+        unit, first, last = world.city.units[number].unit_id, protest.day - 1, protest.day + 3
+        if first >= 0 and last <= world.city.days and ((unit,), (first, last)) not in told:
+            title = f"{unit}: a demonstration of {protest.size} and no more searches than usual"
+            where = _of_unit(Wave(number, first, last, 1.0))
+            world.add_decoy(decoy("quiet-demonstration", title, {"unit": (unit,)}, first, last, where))
+
+
+def clock_changes(world: World) -> None:
+    """Nights with a missing or a repeated hour."""
+    for day in world.clock.changes():
+        title = f"the clocks change on {world.clock.date(day).isoformat()}"
+        world.add_decoy(decoy("clock-change", title, {}, day, day + 1, _at_night(day)))
+
+
+def form_default(world: World, feed: int, first: int, last: int, count: int, rng: Generator) -> None:
+    """For one season a form leaves its default text in the reason of everyone who does not type."""
+    table = world.honest
+    season = (table["day"] >= first) & (table["day"] < last)
+    mine = np.flatnonzero((table["feed"] == feed) & season)
+    chosen = rng.choice(mine, min(count, len(mine)), replace=False)
+    text = world.reasons.index(FORM_DEFAULT)
+    table["reason"][chosen] = text
+    title = f"{len(chosen)} reasons hold a form's default text"
+    world.add_decoy(decoy("form-default", title, {}, first, last, lambda log: log["reason"] == text))
+
+
+def new_vocabulary(world: World, units: list[int], until: int, rng: Generator) -> None:
+    """Vague reasons of some units fall from 77% to 2% within three months that end on day `until`."""
+    table = world.honest
+    share = np.interp(table["day"], [until - 90, until - 60, until - 30, until], [0.77, 0.5, 0.26, 0.02])
+    here = np.isin(table["unit"], units) & (table["day"] < until)
+    vague = here & (rng.random(len(here)) < share)
+    table["reason"][vague] = world.reasons.vague + rng.integers(0, len(VAGUE), int(vague.sum()))
+    keys = {"unit": tuple(world.city.units[unit].unit_id for unit in units)}
+    title = "reasons are worded more fully after an instruction"
+
+    def during(log: Table) -> NDArray[np.bool_]:
+        return np.isin(log["unit"], units) & (log["day"] >= until - 90) & (log["day"] < until)
+
+    world.add_decoy(decoy("new-vocabulary", title, keys, until - 90, until, during))
+
+
+def hotlist_job(world: World, first: int, days: int, count: int, rng: Generator) -> None:
+    """An automatic job looks up one wanted person day and night."""
+    day = np.sort(first + rng.integers(0, days, count))
+    second = rng.integers(0, 86_400, count)
+    service = world.roster.service
+    unit = int(world.roster.unit_on[service, first])
+    case = world.cases.open(np.array([first]), np.array([unit]), np.array([36_000]))
+    subject = world.cases.meet(1)
+    table = rows(
+        count, officer=service, day=day, second=second, case=int(case[0]), subject=int(subject[0]),
+        unit=unit, feed=0, image=IMAGES.index("cctv"), mode=MODES.index("hotlist"), station=service,
+        matter=ROBBERY, reason=world.reasons.index("hot list: wanted for robbery"), lead=0,
+    )  # fmt: skip
+    keys = {"requester": (world.requester(service),)}
+    trap = decoy(
+        "hotlist-job", f"{count} automatic look-ups of one person", keys, first, first + days, table=table
+    )
+    trap.subjects = (int(subject[0]),)
+    world.add_decoy(trap)
+
+
+def hot_suspect(world: World, first: int, days: int, officers: int, count: int, rng: Generator) -> None:
+    """Many officers of many units look up one murder suspect, all under the same report."""
+    duty = np.flatnonzero(world.roster.on_duty[: world.city.officers, first : first + days].all(axis=1))
+    who = rng.choice(rng.permutation(duty)[:officers], count)
+    day = np.sort(first + rng.geometric(0.25, count).clip(max=days) - 1)
+    second = draw_seconds(rng, world.roster.shift_on[who, day])
+    unit = next(number for number, one in enumerate(world.city.units) if not one.area)
+    case = world.cases.open(np.array([first]), np.array([unit]), np.array([36_000]))
+    subject = int(world.cases.meet(1)[0])
+    table = rows(
+        count, officer=who, day=day, second=second, case=int(case[0]), subject=subject,
+        matter=HOMICIDE, reason=world.reasons.index("homicide suspect, wanted bulletin"),
+    )  # fmt: skip
+    title = f"one murder suspect looked up {count} times by many officers"
+    trap = decoy("hot-suspect", title, {}, first, first + days, table=table)
+    trap.subjects, trap.cases = (subject,), (int(case[0]),)
+    world.add_decoy(trap)
+
+
+def _of_officer(officer: int, first: int, last: int) -> Pick:
+    return lambda log: (log["officer"] == officer) & (log["day"] >= first) & (log["day"] < last)
+
+
+def _of_unit(wave: Wave) -> Pick:
+    return lambda log: (log["unit"] == wave.unit) & (log["day"] >= wave.first) & (log["day"] < wave.last)
+
+
+def _at_night(day: int) -> Pick:
+    return lambda log: (log["day"] == day) & (log["second"] < 6 * 3600)

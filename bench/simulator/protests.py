@@ -1,0 +1,72 @@
+"""The calendar of demonstrations: the real one for Los Angeles, a made-up one for the benchmark."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from bench.simulator.city import City
+from bench.simulator.seeds import generator
+
+COLUMNS = ("date", "agency_id", "area", "kind", "size", "interventions", "count", "source")
+#: Largest estimate of people from which a made-up demonstration is one that people remember.
+LARGE = 2_000
+
+
+@dataclass(frozen=True)
+class Protest:
+    """The demonstrations of one day in one place; "" is the whole city."""
+
+    day: int
+    area: str
+    size: int
+    interventions: int
+    count: int
+
+    def line(self, city: City) -> dict[str, str]:
+        """Its row in calendar.csv."""
+        return {
+            "date": (city.first + timedelta(days=self.day)).isoformat(),
+            "agency_id": city.agency_id,
+            "area": self.area,
+            "kind": "demonstration",
+            "size": str(self.size),
+            "interventions": str(self.interventions),
+            "count": str(self.count),
+            "source": "simulated",
+        }
+
+
+def read_real(path: Path, agency_id: str) -> list[dict[str, str]]:
+    """The rows of a calendar file that concern the agency, as they stand.
+
+    Raises FileNotFoundError without the file, ValueError when its columns are others.
+    """
+    with path.open(encoding="utf-8", newline="") as lines:
+        reader = csv.DictReader(line for line in lines if not line.startswith("#"))
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            raise ValueError(f"{path}: expected the columns {','.join(COLUMNS)}, found {reader.fieldnames}")
+        return [row for row in reader if row["agency_id"] in (agency_id, "*")]
+
+
+def make_up(city: City, seed: int) -> list[Protest]:
+    """A demonstration on about two days in three, as in Los Angeles in 2020, nearly all of them
+    small; about one a month is large and belongs to one area."""
+    rng = generator(seed, "protests")
+    areas = [unit.area for unit in city.units if unit.area]
+    protests = []
+    for day in range(city.days):
+        if rng.random() < 0.65:
+            size = int(10 ** rng.uniform(1.0, 2.8))
+            protests.append(Protest(day, "", size, int(rng.random() < 0.05), int(rng.integers(1, 4))))
+        if rng.random() < 12 / 365:
+            size = int(LARGE * 10 ** rng.uniform(0, 1))
+            protests.append(Protest(day, str(rng.choice(areas)), size, int(rng.integers(1, 6)), 1))
+    return protests
+
+
+def large(protests: list[Protest]) -> list[Protest]:
+    """Those that people remember."""
+    return [protest for protest in protests if protest.size >= LARGE and protest.area]

@@ -1,0 +1,160 @@
+"""Everything one simulation knows, and the primitives that incidents and decoys are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.random import Generator
+
+from bench.simulator.city import City
+from bench.simulator.clock import DAY, Floats, Ints, LocalClock
+from bench.simulator.demand import Wave, draw_cases, intensity
+from bench.simulator.incident import LEVEL_SD, Incident
+from bench.simulator.matters import Reasons
+from bench.simulator.protests import Protest
+from bench.simulator.roster import Roster, recruit
+from bench.simulator.searches import (
+    Casebook,
+    Table,
+    complete,
+    concatenate,
+    honest_searches,
+    rows,
+    spread_over,
+)
+from bench.simulator.seeds import generator
+
+#: Tools as logs spell them; the first is the county's own system.
+LACRIS, CLIENT, SECOND = 0, 1, 2
+TOOLS = ("LACRIS", "LACRIS DMS", "NGI-IPS")
+#: Of so many cases of a specialist unit one is run in the county's desktop client, which keeps a
+#: log of its own, and one in the second gallery.
+SPECIAL_CASES = 3
+
+
+@dataclass
+class World:
+    """One city over one span of time. `protests` are the entries of its calendar."""
+
+    city: City
+    seed: int
+    waves: tuple[Wave, ...] = ()
+    protests: list[Protest] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.clock = LocalClock(self.city.timezone, self.city.first, self.city.days)
+        self.roster: Roster = recruit(self.city, self.seed)
+        self.reasons = Reasons()
+        self.tools = list(TOOLS)
+        self.stations = self.roster.stations()
+        self.cases = Casebook(self.seed, self.city.habits.vague)
+        self.expected: Floats = intensity(self.city, self.roster, self.seed, self.waves)
+        self.incidents: list[Incident] = []
+        self.decoys: list[Incident] = []
+        self._used: set[int] = set()
+        self._tables = [self._honest()]
+
+    def _honest(self) -> Table:
+        rng = generator(self.seed, "searches")
+        officer, day = draw_cases(self.expected, generator(self.seed, "demand"))
+        table = complete(
+            honest_searches(self.roster, self.cases, officer, day, rng), self.roster, self.cases, rng
+        )
+        specialist = np.array([not unit.area for unit in self.city.units])
+        special = specialist[table["unit"]]
+        client = special & (table["case"] % SPECIAL_CASES == 0)
+        table["tool"][client] = CLIENT
+        table["feed"][client] = self.city.feed("dms-client")
+        until = self.city.second_tool_until
+        allowed = table["day"] < (self.city.days if until is None else self.clock.index(until))
+        table["tool"][special & allowed & (table["case"] % (4 * SPECIAL_CASES) == 1)] = SECOND
+        return table
+
+    @property
+    def honest(self) -> Table:
+        """The searches of honest life, before incidents."""
+        return self._tables[0]
+
+    def add(self, incident: Incident) -> None:
+        """Take an incident's rows into the log, completed as honest life has it."""
+        self._take(incident, "label", self.incidents)
+
+    def add_decoy(self, decoy: Incident) -> None:
+        """Take a decoy's rows into the log."""
+        self._take(decoy, "decoy", self.decoys)
+
+    def _take(self, incident: Incident, column: str, known: list[Incident]) -> None:
+        if incident.rows is not None:
+            rng = generator(self.seed, "complete", column, len(known))
+            table = complete(incident.rows, self.roster, self.cases, rng)
+            table[column][:] = len(known)
+            self._tables.append(table)
+        known.append(incident)
+
+    def searches(self) -> Table:
+        """All searches so far, within the time simulated, in order of event time, with `time` (epoch
+        milliseconds) added."""
+        table = concatenate(self._tables)
+        table["time"] = self.clock.milliseconds(table["day"], table["second"]) + table["jitter"]
+        keep = np.flatnonzero((table["day"] >= 0) & (table["day"] < self.city.days))
+        order = keep[np.argsort(table["time"][keep], kind="stable")]
+        return {name: values[order] for name, values in table.items()}
+
+    # What incidents are made of.
+
+    def tool(self, spelling: str) -> int:
+        """The index of a tool as a log spells it."""
+        if spelling not in self.tools:
+            self.tools.append(spelling)
+        return self.tools.index(spelling)
+
+    def requester(self, officer: int) -> str:
+        """The requester id of an officer."""
+        return self.roster.requester_ids[officer]
+
+    def unit_of(self, officer: int, day: int) -> str:
+        """The unit id of an officer on a day."""
+        return self.city.units[int(self.roster.unit_on[officer, day])].unit_id
+
+    def pick_officer(self, rng: Generator, first: int, days: int, unit: int | None = None) -> int:
+        """An officer with an average load, long in the posting, on duty for most of `days` days from
+        `first`, whom no other incident has. Raises ValueError when there is none."""
+        span = slice(max(0, first - 120), first + days)
+        duty = self.roster.on_duty[:, first : first + days].mean(axis=1)
+        here = self.roster.unit_on[:, span]
+        settled = (here == here[:, :1]).all(axis=1) & (here[:, 0] >= 0)
+        same_shift = (self.roster.shift_on[:, span] == self.roster.shift_on[:, span][:, :1]).all(axis=1)
+        load = self.roster.load
+        fit = settled & same_shift & (duty >= 0.6) & (load > 0.25) & (load < 3.0)
+        fit &= (self.roster.unit_on[:, first] == unit) if unit is not None else True
+        free = [int(officer) for officer in np.flatnonzero(fit) if int(officer) not in self._used]
+        if not free:
+            raise ValueError(f"nobody is free for an incident of {days} days from day {first}")
+        officer = int(rng.choice(free))
+        self._used.add(officer)
+        return officer
+
+    def reserve(self, officer: int) -> bool:
+        """Claim an officer for an incident; False when another one has them."""
+        fresh = officer not in self._used
+        self._used.add(officer)
+        return fresh
+
+    def scored_day(self, rng: Generator, length: int) -> int:
+        """A random first day of something of `length` days in the last year simulated."""
+        return int(rng.integers(max(0, self.city.days - 365), self.city.days - length))
+
+    def excess(self, expected: float, level: int) -> int:
+        """Cases to add to `expected` ones for a level: so many standard deviations, at least two."""
+        shock = self.city.habits.shock
+        return max(2, int(np.ceil(LEVEL_SD[level] * np.sqrt(expected + (shock * expected) ** 2 / 4))))
+
+    def misuse(
+        self, officer: int, first: int, days: int, count: int, rng: Generator, **columns: int | Ints
+    ) -> Table:
+        """`count` searches of one officer over some days in duty hours, each a case of its own."""
+        day, second = spread_over(self.roster, officer, first, days, count, rng)
+        case = self.cases.open(day, self.roster.unit_on[officer, day].astype(np.int64), second)
+        given = {"case": case, "subject": self.cases.meet(count), **columns}
+        return rows(count, officer=officer, day=day, second=second % DAY, **given)

@@ -1,0 +1,222 @@
+"""One agency under watch: open days, the fast lane, and the closing of days.
+
+A day stays open until the smallest watermark of the agency's sources has passed its end. Then all
+its searches are put in canonical order and every detector judges the complete day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from models.alert import Alert
+from models.book import Book, Reporter, episodes_longest
+from models.days import LocalDays, LocalHour
+from models.detectors.base import Day, Detector
+from models.packing import Pack
+from models.search import Search
+
+NEVER = float("-inf")
+
+
+class _State(Struct, array_like=True):
+    closed: int | None
+    """Last closed local day; None before the first."""
+    marks: dict[str, float]
+    """source_id -> watermark, epoch seconds."""
+    absorbed: dict[str, int]
+    """Partition of the raw log, in decimal, -> offset of the last search taken from it."""
+
+
+class Agency:
+    """State of one agency. `lateness` (seconds) is how long after a day's end it is known to be
+    complete; it dates the final alerts."""
+
+    def __init__(
+        self,
+        agency_id: str,
+        *,
+        days: LocalDays,
+        sources: Sequence[str],
+        lateness: float,
+        detectors: Sequence[Detector],
+        book: Book,
+    ) -> None:
+        self.agency_id = agency_id
+        self._days = days
+        self._lateness = lateness
+        self._detectors = tuple(detectors)
+        self._named = tuple(Reporter.of(detector) for detector in detectors)
+        self._watching = tuple(
+            (detector, named)
+            for detector, named in zip(self._detectors, self._named, strict=True)
+            if type(detector).observe is not Detector.observe
+        )
+        self._rules = tuple(pair for pair in self._watching if pair[0].kind == "policy")
+        self._book = book
+        self._state = _State(None, dict.fromkeys(sources, NEVER), {})
+        self._open: dict[int, list[Search]] = {}
+        self._ids: dict[int, set[str]] = {}
+        self._changed: set[str] = set()
+        self._stored: set[str] = set()
+
+    @property
+    def watermark(self) -> float:
+        """The smallest over the sources, epoch seconds."""
+        return min(self._state.marks.values(), default=NEVER)
+
+    @property
+    def open_searches(self) -> int:
+        """Searches kept until their day closes."""
+        return sum(map(len, self._open.values()))
+
+    def take(self, pack: Pack) -> tuple[list[Alert], list[Search], int]:
+        """Absorb one pack. Returns the alerts, the searches that came after their day had closed,
+        and how many were repeats from another source."""
+        state = self._state
+        origin = str(pack.origin)
+        last = state.absorbed.get(origin, -1)
+        late = set(pack.late)
+        marks = iter(pack.marks)
+        mark = next(marks, None)
+        alerts: list[Alert] = []
+        after: list[Search] = []
+        repeats = 0
+        self._changed.add("state")
+        for index, (offset, search) in enumerate(zip(pack.offsets, pack.searches, strict=True)):
+            while mark is not None and mark[0] <= index:
+                alerts += self._mark(mark[1], mark[2])
+                mark = next(marks, None)
+            if offset <= last:
+                continue
+            last = offset
+            if search.source_id not in state.marks:
+                state.marks[search.source_id] = NEVER
+            at = search.event_time.timestamp()
+            hour = self._days.at(at)
+            if index in late:
+                alerts += self._late(search, at)
+            elif state.closed is not None and hour.day <= state.closed:
+                after.append(search)
+                alerts += self._late(search, at)
+            elif search.event_id in self._ids.setdefault(hour.day, set()):
+                repeats += 1
+            else:
+                self._accept(search, at, hour, alerts)
+        while mark is not None:
+            alerts += self._mark(mark[1], mark[2])
+            mark = next(marks, None)
+        state.absorbed[origin] = last
+        return alerts, after, repeats
+
+    def _accept(self, search: Search, at: float, hour: LocalHour, alerts: list[Alert]) -> None:
+        self._ids[hour.day].add(search.event_id)
+        self._open.setdefault(hour.day, []).append(search)
+        self._changed.add(f"open/{hour.day}")
+        for detector, named in self._watching:
+            for finding in detector.observe(search, hour):
+                alert = self._book.note(named, finding, self._days.start(hour.day), at)
+                if alert is not None:
+                    alerts.append(alert)
+                    self._changed.add("book")
+
+    def _mark(self, source_id: str, watermark: float) -> list[Alert]:
+        marks = self._state.marks
+        if watermark <= marks.get(source_id, NEVER):
+            return []
+        marks[source_id] = watermark
+        return self._advance()
+
+    def _late(self, search: Search, at: float) -> list[Alert]:
+        """A late search is not counted, but what breaks a rule breaks it whenever it arrives."""
+        alerts = []
+        for detector, named in self._rules:
+            for finding in detector.judge(search, at):
+                alerts.append(self._book.once(named, finding, at))
+        return alerts
+
+    def _advance(self) -> list[Alert]:
+        state = self._state
+        watermark = self.watermark
+        if watermark == NEVER or (state.closed is None and not self._open):
+            return []
+        day = min(self._open) if state.closed is None else state.closed + 1
+        alerts: list[Alert] = []
+        while self._days.end(day) <= watermark:
+            alerts += self._close(day)
+            state.closed = day
+            day += 1
+            self._changed.update(("book", "detectors"))
+        return alerts
+
+    def _close(self, number: int) -> list[Alert]:
+        searches = self._open.pop(number, [])
+        self._ids.pop(number, None)
+        self._changed.add(f"open/{number}")
+        searches.sort(key=lambda search: (search.event_time, search.event_id))
+        times = tuple(search.event_time.timestamp() for search in searches)
+        day = Day(
+            agency_id=self.agency_id,
+            number=number,
+            start=self._days.start(number),
+            end=self._days.end(number),
+            searches=tuple(searches),
+            times=times,
+            hours=tuple(self._days.at(at).hour for at in times),
+        )
+        alerts: list[Alert] = []
+        for detector, named in zip(self._detectors, self._named, strict=True):
+            alerts += self._book.close(named, detector.close(day), day.end, day.end + self._lateness)
+        return alerts + self._book.end_day(day.start, day.end, episodes_longest(self._named))
+
+    def snapshot(self, *, full: bool) -> dict[str, bytes]:
+        """Blocks `state`, `book`, `open/N` for each open day, `detector/NAME/BLOCK`."""
+        changed = self._changed
+        blocks = {"state": _pack(self._state)}
+        if full or "book" in changed:
+            blocks["book"] = self._book.snapshot()
+        for number, searches in self._open.items():
+            if full or f"open/{number}" in changed:
+                blocks[f"open/{number}"] = _pack(searches)
+        if full or "detectors" in changed:
+            judged = {
+                f"detector/{detector.name}/{name}": block
+                for detector in self._detectors
+                for name, block in detector.snapshot().items()
+            }
+            blocks |= judged
+            if not full:
+                blocks |= dict.fromkeys(self._stored - judged.keys(), b"")
+            self._stored = set(judged)
+        if not full:
+            for name in changed:
+                if name.startswith("open/") and int(name[5:]) not in self._open:
+                    blocks[name] = b""
+        changed.clear()
+        return blocks
+
+    def restore(self, blocks: Mapping[str, bytes]) -> None:
+        """Take back a full snapshot. Raises ValueError when a block cannot be read."""
+        try:
+            self._state = msgspec.msgpack.decode(blocks["state"], type=_State)
+            self._book.restore(blocks["book"])
+            for name, block in blocks.items():
+                if name.startswith("open/"):
+                    searches = msgspec.msgpack.decode(block, type=list[Search])
+                    self._open[int(name[5:])] = searches
+                    self._ids[int(name[5:])] = {search.event_id for search in searches}
+        except (KeyError, msgspec.DecodeError) as error:
+            raise ValueError(f"state of agency {self.agency_id!r} cannot be read: {error!r}") from error
+        self._stored = {name for name in blocks if name.startswith("detector/")}
+        for detector in self._detectors:
+            prefix = f"detector/{detector.name}/"
+            detector.restore({n[len(prefix) :]: b for n, b in blocks.items() if n.startswith(prefix)})
+        for detector, _ in self._watching:
+            for searches in self._open.values():
+                for search in searches:
+                    detector.observe(search, self._days.at(search.event_time.timestamp()))
+
+
+_pack = msgspec.msgpack.Encoder(order="deterministic").encode

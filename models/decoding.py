@@ -1,0 +1,148 @@
+"""From the bytes of a message to a search, a tick or a refusal.
+
+Plain JSON and CloudEvents 1.0 envelopes (structured mode, the search as `data`) are understood.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC
+from operator import attrgetter
+
+import msgspec
+from msgspec import Struct
+
+from models.search import MAX_CLOCK_LEAD, MAX_EVENT_BYTES, Refusal, Search, Tick
+
+
+class _CloudEvent(Struct):
+    specversion: str
+    id: str
+    source: str
+    type: str
+    data: msgspec.Raw
+
+
+_search = msgspec.json.Decoder(Search)
+_tick = msgspec.json.Decoder(Tick)
+_cloud_event = msgspec.json.Decoder(_CloudEvent)
+
+_WHERE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+_NAMED = re.compile(r"`(?P<field>\w+)`")
+#: Identities end up in keys, logs and sentences, where a control character could forge a line and
+#: a direction override could show one name as another.
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_IDENTITIES = (
+    "event_id", "source_id", "requester_id", "agency_id", "unit_id", "tool", "gallery", "purpose",
+    "operator_id", "requesting_agency", "role", "case_number", "subject_ref", "workstation_id",
+    "approver_id", "second_reviewer_id", "incident_area", "probe_hash", "offence_code",
+)  # fmt: skip
+_identities = attrgetter(*_IDENTITIES)
+
+
+def decode(raw: bytes, arrival: float | None) -> Search | Tick | Refusal:
+    """Read one message.
+
+    `arrival` is the time at which the broker took it, in epoch seconds, or None when unknown;
+    a search that claims to be more than a day younger than its arrival has a wrong clock.
+    """
+    if len(raw) > MAX_EVENT_BYTES:
+        return Refusal(
+            reason="too_large",
+            detail=f"the message has {len(raw):,} bytes and at most {MAX_EVENT_BYTES:,} are taken; "
+            "send the record without images or attachments",
+        )
+    try:
+        if raw[:7] == b'{"tick"':
+            return _checked_tick(_tick.decode(raw), arrival)
+        if b'"specversion"' in raw and (data := _payload(raw)) is not None:
+            raw = data
+        search = _search.decode(raw)
+    except msgspec.ValidationError as error:
+        return _refusal(str(error))
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        return Refusal(
+            reason="broken_json", detail=f"not a JSON object in UTF-8: {error}; send one object per message"
+        )
+    return _checked(search, arrival)
+
+
+def _payload(raw: bytes) -> bytes | None:
+    """The search inside a CloudEvents envelope; None when the bytes are a search after all."""
+    try:
+        return bytes(_cloud_event.decode(raw).data)
+    except msgspec.ValidationError:
+        return None
+
+
+def _checked(search: Search, arrival: float | None) -> Search | Refusal:
+    values = _identities(search)
+    if not "".join(filter(None, values)).isprintable() and (fault := _forbidden(values)):
+        return fault
+    for field in ("event_time", "incident_time", "ingest_time"):
+        moment = getattr(search, field)
+        if moment is None:
+            continue
+        if not 2000 <= moment.year <= 2099:
+            return Refusal(
+                reason="time_out_of_range",
+                field=field,
+                detail=f"{field} lies outside 2000-2099; check the clock and the time format of the source",
+            )
+        if moment.tzinfo is not UTC:
+            setattr(search, field, moment.astimezone(UTC))
+    return _clock_fault("event_time", search.event_time.timestamp(), arrival) or search
+
+
+def _forbidden(values: tuple[str | None, ...]) -> Refusal | None:
+    for name, value in zip(_IDENTITIES, values, strict=True):
+        if value is not None and (found := _FORBIDDEN.search(value)):
+            return Refusal(
+                reason="control_character",
+                field=name,
+                detail=f"{name} holds the character U+{ord(found[0]):04X}; remove it at the source",
+            )
+    return None
+
+
+def _checked_tick(tick: Tick, arrival: float | None) -> Tick | Refusal:
+    if not 2000 <= tick.tick.year <= 2099:
+        return Refusal(reason="time_out_of_range", field="tick", detail="tick lies outside 2000-2099")
+    return _clock_fault("tick", tick.tick.timestamp(), arrival) or tick
+
+
+def _clock_fault(field: str, at: float, arrival: float | None) -> Refusal | None:
+    if arrival is None or at <= arrival + MAX_CLOCK_LEAD:
+        return None
+    return Refusal(
+        reason="clock_ahead",
+        field=field,
+        detail=f"{field} is {(at - arrival) / 3600:,.0f} hours later than its arrival; "
+        "the clock of the source runs ahead",
+    )
+
+
+def _refusal(message: str) -> Refusal:
+    """Turn msgspec's sentence into a reason, a field and a cure."""
+    where = _WHERE.search(message)
+    said = message[: where.start()] if where else message
+    path = where["path"] if where else ""
+    named = _NAMED.search(said)
+    if "missing required field" in said:
+        field = named["field"] if named else path
+        return Refusal(reason="missing_field", field=field, detail=f"the required field {field} is missing")
+    if "unknown field" in said:
+        field = named["field"] if named else path
+        return Refusal(
+            reason="unknown_field",
+            field=field,
+            detail=f"there is no field {field}; known fields are in docs/events.md",
+        )
+    if "timezone" in said:
+        return Refusal(
+            reason="naive_time", field=path, detail=f"{path} has no time zone; write it as 2020-05-31T19:04:00Z"
+        )
+    wrong = ", got `" in said
+    return Refusal(
+        reason="wrong_type" if wrong else "out_of_range", field=path or None, detail=f"{path or 'message'}: {said}"
+    )

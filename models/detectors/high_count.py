@@ -1,0 +1,296 @@
+"""More searches or cases than a requester, unit, tool or agency should have."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+from msgspec import Meta
+
+from models.alert import Finding, Severity
+from models.calendar import Event
+from models.days import LocalDays, LocalHour
+from models.detectors.base import Day, Detector, Settings
+from models.expressions import compile_condition
+from models.search import Search
+from models.statistics import matched_days
+from models.statistics.account import Account
+from models.statistics.counts import Counts, Expectation
+from models.statistics.history import RING
+from models.statistics.negative_binomial import Floats, central_interval
+from models.statistics.open_days import OpenDays
+from models.statistics.rule import Rule
+from models.statistics.service import Service
+from models.statistics.tally import CASES_ONLY, RecentEvidence, Tally
+
+if TYPE_CHECKING:
+    from models.reference import Reference
+
+#: p-values are not told below this; beyond it the model has nothing to say.
+LEAST_P = 1e-300
+
+
+class HighCountSettings(Settings, kw_only=True, frozen=True):
+    """Settings of `high_count`."""
+
+    by: Literal["requester", "unit", "tool", "agency"] = "requester"
+    """Whose searches are counted."""
+    over: Literal["unit", "agency", "none"] = "unit"
+    """The peer group: it lends its habits to those with little history, and what befalls all of it
+    is no surprise. "unit" only for requesters; "none" compares with the key's own past alone."""
+    of: Literal["cases", "searches"] = "cases"
+    """Distinct cases, or searches. For a requester, searches beyond `allowance` a day count like
+    cases if they are more."""
+    allowance: Annotated[int, Meta(ge=0, le=1000)] = 2
+    windows: Annotated[tuple[Annotated[int, Meta(ge=1, le=90)], ...], Meta(min_length=1, max_length=8)] = (
+        1, 7, 28, 90,
+    )  # fmt: skip
+    """Lengths of the windows that end with each day, local days."""
+    alpha: Annotated[float, Meta(gt=0, le=0.01)] = 3e-5
+    """Largest p-value of a key-day that raises an alert, after multiplying the smallest over the
+    windows by their number (Bonferroni; windows share days, so this errs towards silence)."""
+    when: str | None = None
+    """Only searches for which this condition holds are counted."""
+    automatic: bool = False
+    """Whether hot-list and batch look-ups are counted."""
+    calendar: bool = False
+    """Also test the days round each demonstration, against matched control days."""
+    minimum_weight: Annotated[float, Meta(gt=0, le=1)] = 0.6
+    """Least weight of a calendar event that is tested or named."""
+    half_life_days: Annotated[float, Meta(ge=7, le=1000)] = 180.0
+    minimum_count: Annotated[int, Meta(ge=1)] = 3
+    """Least count in a window that can raise an alert."""
+    minimum_history_days: Annotated[int, Meta(ge=1, le=1000)] = 30
+    """Days of service before a key is judged."""
+    newcomer_days: Annotated[int, Meta(ge=1, le=1000)] = 7
+    """The same for a requester whose joining or transfer the roster knows: the unit's habits serve
+    as history, with the unit's whole spread as uncertainty."""
+    minimum_agency_days: Annotated[int, Meta(ge=1, le=1000)] = 60
+    """Days of the agency's log before the first alert."""
+    high_below: Annotated[float, Meta(gt=0, le=1)] = 1e-7
+    critical_below: Annotated[float, Meta(gt=0, le=1)] = 1e-12
+    """p-values below which an alert is of high and of critical severity; else it is medium."""
+
+    def __post_init__(self) -> None:
+        """Refuse what does not go together."""
+        if self.over == "unit" and self.by != "requester":
+            raise ValueError(f"over: unit needs by: requester; for by: {self.by} write agency or none")
+        if self.calendar and self.by == "requester":
+            raise ValueError("calendar: true needs by: unit, tool or agency")
+        if len(set(self.windows)) < len(self.windows):
+            raise ValueError("windows: a length is given twice")
+
+
+class HighCount(Detector):
+    """Counts a day, a week, a month and a quarter against an empirical-Bayes negative binomial.
+
+    Every key has a rate, learned from its discounted past and its peer group, and scaled by the day
+    of the week and by what its peers did (itself left out). The p-value of a window is the chance
+    of as many counts or more; the smallest over the windows times their number is the key-day's.
+    A day that is not itself above its expectation raises nothing, so that a burst is told when it
+    happens and not for as long as windows remember it.
+
+    Innocent explanations: a large case or a task force of one's own, covering for colleagues on
+    leave, a change of duty that the roster does not show, entering a backlog, training on live data.
+    Blind spots: growth slower than the memory's half-life; whole units that misuse together, with a
+    peer group (add a stanza with `over: none`); requesters on leave; anybody in the first days.
+
+    Source: gamma-Poisson credibility (Buhlmann & Straub 1970) with learned over-dispersion; counting
+    cases beside searches and postings from the roster is what most of its power comes from.
+    """
+
+    function = "high_count"
+    settings_type = HighCountSettings
+    #: Columns of about 2 kB, the name, and 7 days of at most 50 event ids of up to 128 characters.
+    bytes_per_key = 2_100 + 600 + 7 * 50 * 131
+
+    settings: HighCountSettings
+
+    def __init__(self, name: str, settings: Settings, reference: Reference, agency_id: str) -> None:
+        super().__init__(name, settings, reference, agency_id)
+        self._days = LocalDays(reference.agency(agency_id).timezone)
+        self._when = compile_condition(self.settings.when) if self.settings.when else None
+        by_person = self.settings.by == "requester"
+        self._allowance = 0 if self.settings.of == "searches" else CASES_ONLY
+        if by_person and self.settings.of == "cases":
+            self._allowance = self.settings.allowance
+        self._reset()
+
+    def _reset(self) -> None:
+        settings = self.settings
+        lengths = {*settings.windows, *((matched_days.LENGTH,) if settings.calendar else ())}
+        self._counts = Counts(sorted(lengths), settings.half_life_days, settings.over != "none")
+        windows = self._counts.windows.tolist()
+        # Row of the window round a demonstration; not used unless the calendar is.
+        self._four = windows.index(matched_days.LENGTH) if settings.calendar else 0
+        self._rule = Rule(
+            places=tuple(windows.index(length) for length in settings.windows),
+            alpha=settings.alpha,
+            minimum_count=settings.minimum_count,
+            minimum_history_days=settings.minimum_history_days,
+            newcomer_days=settings.newcomer_days,
+            minimum_agency_days=settings.minimum_agency_days,
+        )
+        self._service = Service(self._counts, self.reference.roster, settings.over == "unit")
+        self._evidence = RecentEvidence()
+        self._open = OpenDays(self._counts, self._rule, self._allowance)
+
+    def _key(self, search: Search) -> str | None:
+        """Whom a search counts for, None when it does not count."""
+        settings = self.settings
+        if search.search_type != "manual" and not settings.automatic:
+            return None
+        if self._when is not None and not self._when(search):
+            return None
+        if settings.by == "requester":
+            return search.requester_id
+        if settings.by == "unit":
+            return search.unit_id
+        return self.reference.tools.canonical(search.tool) if settings.by == "tool" else self.agency_id
+
+    def observe(self, search: Search, at: LocalHour) -> Sequence[Finding]:
+        """Told once a key and day, when the count reaches what the closed days make critical."""
+        key = self._key(search)
+        tally = self._open.add(key, search, at.day) if key is not None else None
+        if key is None or tally is None:
+            return ()
+        told = self._open.seen(key, at.day)
+        p, place = self._rule.p_values(told, self._rule.judged(self._counts, at.day))
+        row = self._counts.history.rows[key]
+        return (self._finding(key, tally, at.day, told, int(place[row]), float(p[row])),)
+
+    def close(self, day: Day) -> Iterable[Finding]:
+        """Judge every key whose day is above its expectation, then learn from the day."""
+        counts, past = self._counts, self._counts.history
+        tallies: dict[str, Tally] = {}
+        for search, at in zip(day.searches, day.times, strict=True):
+            key = self._key(search)
+            if key is not None:
+                tally = tallies.get(key)
+                if tally is None:
+                    tally = tallies[key] = Tally(at)
+                tally.add(search)
+        if self.settings.by == "requester":
+            self._service.follow(day.number)
+        rows = np.array([self._row(key, tally, day.number) for key, tally in tallies.items()], np.int64)
+        seen = np.array([tally.count(self._allowance) for tally in tallies.values()], np.int64)
+        made = np.array([tally.searches for tally in tallies.values()], np.int64)
+        told = counts.close(day.number, rows, seen, made)
+        self._evidence.keep(day.number, tallies)
+        self._open.closed(day.number)
+
+        judged = self._rule.judged(counts, day.number)
+        p, place = self._rule.p_values(told, judged)
+        matched, beside = self._match(day.number, told, judged)
+        findings = []
+        for row in np.flatnonzero(np.minimum(p, beside) <= self.settings.alpha).tolist():
+            key = past.keys[row]
+            tally = tallies.get(key) or Tally(day.start)
+            round_event = matched is not None and bool(beside[row] < p[row])
+            findings.append(
+                self._finding(key, tally, day.number, told, self._four, float(beside[row]), matched)
+                if round_event
+                else self._finding(key, tally, day.number, told, int(place[row]), float(p[row]))
+            )
+        return sorted(findings, key=lambda finding: finding.entity)
+
+    def _row(self, key: str, tally: Tally, number: int) -> int:
+        past = self._counts.history
+        row = past.rows.get(key)
+        if self.settings.by == "requester":
+            if row is None:
+                return self._service.enter(key, tally.unit_id, number)
+            self._service.moved(row, tally.unit_id)
+            return row
+        if row is None:
+            row = past.enter(key, self._counts.group(key if self.settings.over == "none" else ""))
+        return row
+
+    def _match(
+        self, number: int, told: Expectation, judged: np.ndarray
+    ) -> tuple[matched_days.MatchedDays | None, Floats]:
+        """The event whose window ends with the day, and each key's p-value beside it."""
+        counts, past, four = self._counts, self._counts.history, self._four
+        if not self.settings.calendar:
+            return None, np.ones(len(past))
+        pool = counts.pool[past.group]
+        phi, tau = counts.dispersion.phi[pool, four], counts.dispersion.tau[pool, four]
+        matched = matched_days.compare(
+            self.reference.calendar, self.agency_id, number, self.settings.minimum_weight, past, phi, tau
+        )
+        if matched is None:
+            return None, np.ones(len(past))
+        mask = self._rule.counted(told) & judged
+        mask[np.arange(len(mask)) != four] = False
+        expected = told.p_values(mask)[four] / matched.event.weight
+        return matched, np.where(mask[four], np.minimum(1.0, np.maximum(expected, matched.p)), 1.0)
+
+    def _finding(
+        self,
+        key: str,
+        tally: Tally,
+        number: int,
+        told: Expectation,
+        place: int,
+        p: float,
+        matched: matched_days.MatchedDays | None = None,
+    ) -> Finding:
+        settings, past, last = self.settings, self._counts.history, self._counts.last_day
+        row, length = past.rows[key], int(self._counts.windows[place])
+        first = number - length + 1
+        ids = self._evidence.of(key, first, last)
+        # An open day is taken to follow the last closed one, whose window is then a day shorter.
+        back = range(length if number <= last else length - 1)
+        searches = int(sum(past.searches[(last - days) % RING, row] for days in back))
+        if number > last:
+            ids, searches = [*ids, *tally.ids], searches + tally.searches
+        observed, mean = int(told.observed[place, row]), float(told.mean[place, row])
+        interval = central_interval(mean, float(told.variance[place, row]))
+        p = max(p, LEAST_P)
+        account = Account(
+            past, row, place, number, last, searches, observed, mean, interval, p,
+            peers="unit" if settings.over == "unit" else "agency",
+            events=self._events(first, number) if matched is None else (matched.event,),
+            matched=matched,
+        )  # fmt: skip
+        severity: Severity = "high" if p < settings.high_below else "medium"
+        unit = {"requester": tally.unit_id or None, "unit": key}
+        return Finding(
+            entity_kind=settings.by,
+            entity=key,
+            unit_id=unit.get(settings.by),
+            window_start=self._days.start(first),
+            window_end=self._days.end(number),
+            first_seen=tally.first,
+            severity="critical" if p < settings.critical_below else severity,
+            explanation=account.sentence(),
+            evidence=tuple(ids),
+            evidence_count=searches if searches > len(ids) else None,
+            p_value=p,
+            score=-math.log(p),
+            observed=float(observed),
+            expected=mean,
+            interval=interval,
+        )
+
+    def _events(self, first: int, last: int) -> tuple[Event, ...]:
+        calendar, least = self.reference.calendar, self.settings.minimum_weight
+        return tuple(
+            event
+            for number in range(first, last + 1)
+            for event in calendar.on(self.agency_id, number)
+            if event.weight >= least
+        )
+
+    def snapshot(self) -> dict[str, bytes]:
+        """Blocks of the counts and of the evidence; see `models.statistics`."""
+        return {**self._counts.snapshot(), **self._evidence.snapshot()}
+
+    def restore(self, blocks: Mapping[str, bytes]) -> None:
+        """Take back what `snapshot` gave."""
+        self._reset()
+        if blocks:
+            self._counts.restore(blocks)
+            self._evidence.restore(blocks)

@@ -1,0 +1,116 @@
+"""Searches that break a clause of the policy that was in force when they were made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from models.alert import Finding, Kind, Severity
+from models.days import LocalDays, LocalHour
+from models.detectors.base import Day, Detector, Settings
+from models.search import Search
+from models.wording import day_text, plural
+
+if TYPE_CHECKING:
+    from models.policy import Clause
+    from models.reference import Reference
+
+
+class PolicySettings(Settings, kw_only=True, frozen=True):
+    """No settings of its own: what is forbidden stands in `config/policy/`."""
+
+
+class PolicyClause(Detector):
+    """Judges every search by the register of policy clauses, each at its event time.
+
+    A clause is a dated condition taken from a published policy or law, with its source. One alert
+    is raised per clause, requester and day; a use that goes on amends it. A search made before a
+    clause came into force is lawful under it, and late searches are judged like all others.
+
+    Innocent explanations: a wrong entry in the log (purpose, image source), a register of tools or
+    trainings that was not kept up to date, an emergency recorded elsewhere.
+    Blind spots: what the log does not say. A false purpose satisfies every clause about purposes.
+
+    Source: the documents named in each pack of `config/policy/`.
+    """
+
+    function = "policy_clause"
+    kind: ClassVar[Kind] = "policy"
+    settings_type = PolicySettings
+    bytes_per_key = 0
+
+    def __init__(self, name: str, settings: Settings, reference: Reference, agency_id: str) -> None:
+        super().__init__(name, settings, reference, agency_id)
+        agency = reference.agency(agency_id)
+        self._days = LocalDays(agency.timezone)
+        self._policy = reference.policy.bind(
+            agency_id, agency.policies, timezone=agency.timezone, tools=reference.tools
+        )
+        self._seen: dict[int, set[tuple[str, str]]] = {}
+
+    def observe(self, search: Search, at: LocalHour) -> Sequence[Finding]:
+        """The first breach of a clause by a requester in a day goes out at once."""
+        moment = search.event_time.timestamp()
+        clauses = self._policy.violations(search, moment)
+        if not clauses:
+            return ()
+        seen = self._seen.setdefault(at.day, set())
+        findings = []
+        for clause in clauses:
+            key = (clause.id, search.requester_id)
+            if key not in seen:
+                seen.add(key)
+                findings.append(self._finding(clause, [search], [moment], at.day))
+        return findings
+
+    def judge(self, search: Search, at: float) -> Sequence[Finding]:
+        """A search that came too late for its window."""
+        day = self._days.at(at).day
+        return [self._finding(clause, [search], [at], day) for clause in self._policy.violations(search, at)]
+
+    def close(self, day: Day) -> Iterable[Finding]:
+        """All breaches of the day, one finding per clause and requester."""
+        self._seen.pop(day.number, None)
+        breaches: dict[tuple[str, str], tuple[Clause, list[Search], list[float]]] = {}
+        for search, at in zip(day.searches, day.times, strict=True):
+            for clause in self._policy.violations(search, at):
+                _, searches, times = breaches.setdefault((clause.id, search.requester_id), (clause, [], []))
+                searches.append(search)
+                times.append(at)
+        return [
+            self._finding(clause, searches, times, day.number)
+            for _, (clause, searches, times) in sorted(breaches.items(), key=lambda item: item[0])
+        ]
+
+    def _finding(self, clause: Clause, searches: list[Search], times: list[float], day: int) -> Finding:
+        first = searches[0]
+        severity: Severity = clause.severity
+        tools = sorted({self.reference.tools.canonical(search.tool) for search in searches})
+        return Finding(
+            entity_kind="requester",
+            entity=first.requester_id,
+            unit_id=first.unit_id,
+            window_start=self._days.start(day),
+            window_end=self._days.end(day),
+            first_seen=times[0],
+            decided_at=times[0],
+            severity=severity,
+            observed=float(len(searches)),
+            expected=0.0,
+            interval=(0.0, 0.0),
+            clause=clause.id,
+            evidence=tuple(search.event_id for search in searches),
+            explanation=(
+                f"{plural(len(searches), 'search')} on {day_text(day)} (tool {', '.join(tools)}, "
+                f"image source {first.image_source}, purpose {first.purpose}) where policy allows 0 [0-0]: "
+                f"{clause.title} (clause {clause.id}, in force since {day_text(clause.valid_from)})."
+            ),
+        )
+
+    def snapshot(self) -> dict[str, bytes]:
+        """Nothing is carried from one day to the next."""
+        return {}
+
+    def restore(self, blocks: Mapping[str, bytes]) -> None:
+        """Nothing to take back."""
+        self._seen.clear()

@@ -1,0 +1,278 @@
+"""Somebody searches in a way that is new for them: another tool, workstation or hour."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from models.alert import Finding
+from models.days import LocalDays
+from models.detectors.base import Day, Detector, Settings
+from models.search import Search
+from models.wording import chance, day_text, figure, plural
+
+if TYPE_CHECKING:
+    from models.reference import Reference
+
+Aspect = Literal["tool", "workstation", "hour", "purpose", "access_channel"]
+#: A requester's own history weighs as much as the unit's after so many days with searches.
+UNIT_STRENGTH = 20.0
+#: The agency's habit counts in the unit's like so many days; one further day is kept for the unseen.
+AGENCY_STRENGTH = 20.0
+#: Different values remembered per requester and aspect, and per unit or agency; the rarest make room.
+MOST_VALUES = 64
+MOST_SHARED_VALUES = 4096
+#: Days after which half of a habit is forgotten.
+HALF_LIFE_DAYS = 180.0
+#: A chance below this is "surprising" when the model checks itself.
+SURPRISING = 0.01
+
+
+class RareSettings(Settings, kw_only=True, frozen=True):
+    """Settings of `rare`."""
+
+    of: tuple[Aspect, ...] = ("workstation", "hour")
+    """Aspects of a search that are judged together."""
+    alpha: Annotated[float, Meta(gt=0, lt=1)] = 1e-6
+    minimum_days: Annotated[int, Meta(ge=1)] = 20
+    """Days with searches that a requester must have before being judged."""
+    minimum_searches: Annotated[int, Meta(ge=1)] = 2
+    """Fewest searches in the unusual way on the day."""
+
+
+class _Habit(Struct, array_like=True):
+    """How often each value was seen, in days, discounted; `at` is the day of the last update."""
+
+    at: int
+    counts: list[dict[str, float]]
+    """For each aspect, value -> discounted days."""
+    totals: list[float]
+    """For each aspect, the sum of its counts."""
+    days: int = 0
+    """Days with searches, not discounted."""
+
+
+class _Checked(Struct, array_like=True):
+    expected: float = 1.0
+    surprising: float = 1.0
+
+
+class Rare(Detector):
+    """Chance that a requester searches in a way as unusual as this, given the habit so far.
+
+    Each aspect (tool, workstation, hour in six blocks of four) has a Dirichlet-multinomial habit
+    per requester, counted in days, discounted with a half-life of 180 days; its prior is the
+    habit of the unit (strength 20), whose prior is that of the agency, with one day kept for
+    values never seen. The chance of an aspect is the sum of the predictive probabilities that do
+    not exceed that of the observed value. The chances of m aspects of one search are put together
+    by the law of the product of uniforms, P = x (1 - ln x + ... + (-ln x)^(m-1)/(m-1)!). A day's
+    chance is the smallest over its distinct ways of searching, times their number. The model
+    checks itself: when more than 1% of judged days fall below 0.01, all chances are raised by
+    that ratio.
+
+    Innocent explanations: a transfer that the roster does not show, a borrowed desk, overtime, a
+    new computer or tool for the whole unit in its first days.
+    Blind spots: misuse in the usual way, at the usual desk, in the usual hours.
+
+    Source: exact multinomial test on the Dirichlet-multinomial predictive; misuse as in the shared
+    password case (24 searches in two days by somebody else, patch.com).
+    """
+
+    function = "rare"
+    settings_type = RareSettings
+    bytes_per_key = 5 * MOST_VALUES * 160
+
+    settings: RareSettings
+
+    def __init__(self, name: str, settings: Settings, reference: Reference, agency_id: str) -> None:
+        super().__init__(name, settings, reference, agency_id)
+        self._days = LocalDays(reference.agency(agency_id).timezone)
+        self._aspects = [_READ[aspect] for aspect in self.settings.of]
+        self._reset()
+
+    def _reset(self) -> None:
+        self._requesters: dict[str, _Habit] = {}
+        self._units: dict[str, _Habit] = {}
+        self._agency = self._new(0)
+        self._check = _Checked()
+
+    def close(self, day: Day) -> Iterable[Finding]:
+        """Judge each requester's day against the habits before it, then learn the day."""
+        ways: dict[str, dict[tuple[str, ...], list[int]]] = {}
+        units: dict[str, str] = {}
+        for index, (search, hour) in enumerate(zip(day.searches, day.hours, strict=True)):
+            if search.search_type != "manual":
+                continue
+            way = tuple(read(search, hour) for read in self._aspects)
+            ways.setdefault(search.requester_id, {}).setdefault(way, []).append(index)
+            units[search.requester_id] = search.unit_id
+        findings = []
+        unit_days: dict[str, list[set[str]]] = {}
+        seen = {who: self._values(done) for who, done in ways.items()}
+        for who in sorted(ways):
+            finding = self._judge(who, units[who], ways[who], day)
+            if finding is not None:
+                findings.append(finding)
+        for who in sorted(ways):
+            self._learn(self._requesters, who, day.number, seen[who], MOST_VALUES)
+            merged = unit_days.setdefault(units[who], [set() for _ in self._aspects])
+            for values, more in zip(merged, seen[who], strict=True):
+                values |= more
+        for unit in sorted(unit_days):
+            self._learn(self._units, unit, day.number, unit_days[unit], MOST_SHARED_VALUES)
+            self._add(self._agency, day.number, unit_days[unit], MOST_SHARED_VALUES)
+        return findings
+
+    def _judge(
+        self, who: str, unit: str, ways: Mapping[tuple[str, ...], list[int]], day: Day
+    ) -> Finding | None:
+        habit = self._requesters.get(who)
+        if habit is None or habit.days < self.settings.minimum_days:
+            return None
+        priors = (habit, self._units.get(unit) or self._new(day.number), self._agency)
+        # A chance is never below the probability of the value itself, which is cheap to know.
+        least = min(
+            _product([self._probability(priors, i, value) for i, value in enumerate(way)]) for way in ways
+        )
+        self._check.expected += SURPRISING
+        if least * len(ways) > SURPRISING:
+            return None
+        best, best_way, best_parts = 1.0, None, ()
+        for way in sorted(ways):
+            parts = tuple(self._chance(priors, i, value) for i, value in enumerate(way))
+            joint = _product(parts)
+            if joint < best:
+                best, best_way, best_parts = joint, way, parts
+        p = min(1.0, best * len(ways))
+        self._check.surprising += p <= SURPRISING
+        p = min(1.0, p * max(1.0, self._check.surprising / self._check.expected))
+        if best_way is None or p > self.settings.alpha:
+            return None
+        indexes = ways[best_way]
+        if len(indexes) < self.settings.minimum_searches:
+            return None
+        said = " and ".join(
+            f"{aspect} {value or 'none'} (seen on {figure(round(habit.counts[i].get(value, 0.0), 1))} of "
+            f"{habit.days} days)"
+            for i, (aspect, value) in enumerate(zip(self.settings.of, best_way, strict=True))
+            if best_parts[i] < 0.2
+        )
+        total = sum(map(len, ways.values()))
+        expected = total * math.prod(best_parts)
+        return Finding(
+            entity_kind="requester",
+            entity=who,
+            unit_id=unit,
+            window_start=day.start,
+            window_end=day.end,
+            first_seen=day.times[indexes[0]],
+            severity="high" if p < self.settings.alpha * 1e-3 else "medium",
+            p_value=max(p, 1e-300),
+            score=-math.log(max(p, 1e-300)),
+            observed=float(len(indexes)),
+            expected=expected,
+            interval=(0.0, 1.0 if expected > 0.025 else 0.0),
+            evidence=tuple(day.searches[index].event_id for index in indexes),
+            explanation=(
+                f"{plural(len(indexes), 'search')} on {day_text(day.number)} in a way that is new for this "
+                f"requester: {said}; {figure(expected)} [0-{1 if expected > 0.025 else 0}] expected; {chance(p)}."
+            ),
+        )
+
+    def _probability(self, priors: tuple[_Habit, _Habit, _Habit], aspect: int, value: str) -> float:
+        """Predictive probability of one value."""
+        own, unit, agency = priors
+        whole = agency.counts[aspect].get(value, 0.0) / (agency.totals[aspect] + 1.0)
+        units = unit.counts[aspect].get(value, 0.0) + AGENCY_STRENGTH * whole
+        prior = units / (unit.totals[aspect] + AGENCY_STRENGTH)
+        return (own.counts[aspect].get(value, 0.0) + UNIT_STRENGTH * prior) / (own.totals[aspect] + UNIT_STRENGTH)
+
+    def _chance(self, priors: tuple[_Habit, _Habit, _Habit], aspect: int, value: str) -> float:
+        """Chance of a value no more probable than the one observed, the unseen included."""
+        own, unit, agency = priors
+        unseen = (
+            UNIT_STRENGTH / (own.totals[aspect] + UNIT_STRENGTH)
+            * AGENCY_STRENGTH / (unit.totals[aspect] + AGENCY_STRENGTH)
+            / (agency.totals[aspect] + 1.0)
+        )  # fmt: skip
+        # Equal probabilities must compare as equal although they were rounded differently.
+        bound = max(self._probability(priors, aspect, value), unseen) * (1 + 1e-9)
+        values = sorted({*own.counts[aspect], *unit.counts[aspect], *agency.counts[aspect]})
+        all_values = (self._probability(priors, aspect, other) for other in values)
+        return min(1.0, unseen + sum(p for p in all_values if p <= bound))
+
+    def _values(self, ways: Iterable[Sequence[str]]) -> list[set[str]]:
+        return [set(values) for values in zip(*ways, strict=True)]
+
+    def _new(self, day: int) -> _Habit:
+        return _Habit(day, [{} for _ in self._aspects], [0.0] * len(self._aspects))
+
+    def _learn(self, habits: dict[str, _Habit], key: str, day: int, seen: list[set[str]], most: int) -> None:
+        habit = habits.get(key)
+        if habit is None:
+            habit = habits[key] = self._new(day)
+        self._add(habit, day, seen, most)
+
+    def _add(self, habit: _Habit, day: int, seen: list[set[str]], most: int) -> None:
+        faded = 0.5 ** ((day - habit.at) / HALF_LIFE_DAYS)
+        for aspect, (counts, values) in enumerate(zip(habit.counts, seen, strict=True)):
+            if faded < 1.0:
+                for value in counts:
+                    counts[value] *= faded
+            for value in sorted(values):
+                counts[value] = counts.get(value, 0.0) + 1.0
+            habit.totals[aspect] = habit.totals[aspect] * faded + len(values)
+            while len(counts) > most:
+                rarest = min((count, value) for value, count in counts.items())[1]
+                habit.totals[aspect] -= counts.pop(rarest)
+        habit.days += day != habit.at or habit.days == 0
+        habit.at = day
+
+    def snapshot(self) -> dict[str, bytes]:
+        """`shared` (units, agency, self-check) and the requesters in blocks of about 1,000."""
+        blocks = {"shared": _pack((self._units, self._agency, self._check))}
+        names = sorted(self._requesters)
+        for start in range(0, len(names), 1000):
+            part = {name: self._requesters[name] for name in names[start : start + 1000]}
+            blocks[f"requesters/{start // 1000}"] = _pack(part)
+        return blocks
+
+    def restore(self, blocks: Mapping[str, bytes]) -> None:
+        """Take back what `snapshot` gave."""
+        self._reset()
+        if not blocks:
+            return
+        try:
+            self._units, self._agency, self._check = msgspec.msgpack.decode(
+                blocks["shared"], type=tuple[dict[str, _Habit], _Habit, _Checked]
+            )
+            for name in sorted(blocks):
+                if name.startswith("requesters/"):
+                    self._requesters |= msgspec.msgpack.decode(blocks[name], type=dict[str, _Habit])
+        except (KeyError, msgspec.DecodeError) as error:
+            raise ValueError(f"state of detector {self.name} cannot be read: {error!r}") from error
+
+
+def _product(parts: Sequence[float]) -> float:
+    """Chance that a product of independent uniforms is as small as that of `parts`."""
+    x = max(math.prod(parts), 1e-300)
+    log = -math.log(x)
+    term = total = 1.0
+    for i in range(1, len(parts)):
+        term *= log / i
+        total += term
+    return min(1.0, x * total)
+
+
+_READ: dict[str, Callable[[Search, int], str]] = {
+    "tool": lambda search, hour: search.tool.casefold(),
+    "workstation": lambda search, hour: search.workstation_id or "",
+    "hour": lambda search, hour: f"{hour // 4 * 4:02d}-{hour // 4 * 4 + 3:02d}",
+    "purpose": lambda search, hour: search.purpose,
+    "access_channel": lambda search, hour: search.access_channel or "",
+}
+_pack = msgspec.msgpack.Encoder(order="deterministic").encode

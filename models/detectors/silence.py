@@ -1,0 +1,178 @@
+"""A log that has stopped."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from models.alert import Finding, Severity
+from models.days import instant
+from models.detectors.base import Settings, SourceDay, SourceDetector
+from models.wording import chance, figure, length
+
+HOUR = 3600
+WEEK_HOURS = 168
+#: Hours of the week are smoothed towards an even spread by so many active hours.
+EVEN = 50.0
+HALF_LIFE_DAYS = 90.0
+
+
+class SilenceSettings(Settings, kw_only=True, frozen=True):
+    """Settings of `silence`."""
+
+    alpha: Annotated[float, Meta(gt=0, lt=1)] = 1e-6
+    """Largest chance of a pause as long as this that raises an alert."""
+    minimum_history_days: Annotated[int, Meta(ge=1)] = 28
+    minimum_gap_hours: Annotated[float, Meta(gt=0)] = 12.0
+
+
+class _State(Struct, array_like=True):
+    profile: list[float]
+    """Active hours seen in each hour of the week, discounted."""
+    active: float = 0.0
+    """Active hours, discounted."""
+    exposure: float = 0.0
+    """Hours watched, discounted, each weighted by its expected share."""
+    days: int = 0
+    last: float | None = None
+    """Event time of the last search of a closed day."""
+    last_event: str = ""
+    told: float | None = None
+    """Start of the pause that was last reported."""
+
+
+class Silence(SourceDetector):
+    """Chance of a pause as long as this one, given how busy the source usually is at those hours.
+
+    Searches come in bursts, so hours with at least one search are counted, not searches. With a
+    gamma posterior for their rate (a' = 1 + active hours, b' = weighted hours watched, both with a
+    half-life of 90 days) the chance of no active hour during an expected activity E is
+    (b' / (b' + E))^a'. E weighs each hour of the pause by the source's own week. The pause is
+    counted up to the moment before which everything should have arrived (lateness). A silence
+    that was reported does not teach the rate.
+
+    Innocent explanations: maintenance, an outage, an upload that failed, a holiday in a small unit,
+    a system that was taken out of service.
+    Blind spots: a source with a search every few weeks; rows removed one by one (`sequence_gap`).
+
+    Source: gamma-Poisson waiting time; closed form in `docs/detection.md`.
+    """
+
+    function = "silence"
+    settings_type = SilenceSettings
+    bytes_per_key = WEEK_HOURS * 9 + 400
+
+    settings: SilenceSettings
+
+    def __init__(self, name: str, settings: Settings, source_id: str) -> None:
+        super().__init__(name, settings, source_id)
+        self._state = _State([0.0] * WEEK_HOURS)
+        self._shares: list[float] | None = None
+
+    def tick(self, complete_until: float, latest: float, latest_event: str) -> Finding | None:
+        """Judge the pause since the newest search, as far as the log should be complete."""
+        if complete_until - latest < self.settings.minimum_gap_hours * HOUR or latest == self._state.told:
+            return None
+        return self._judge(latest, complete_until, (latest_event,), over=False)
+
+    def close(self, day: SourceDay) -> Iterable[Finding]:
+        """Judge the pauses that ended on the day, and the one that goes on at its end."""
+        state = self._state
+        findings = []
+        for at, event in zip(day.times, day.event_ids, strict=True):
+            if state.last is not None and at - state.last >= self.settings.minimum_gap_hours * HOUR:
+                findings.append(self._judge(state.last, at, (state.last_event, event), over=True))
+            state.last, state.last_event = at, event
+        if not day.ended and state.last is not None and day.end - state.last >= self.settings.minimum_gap_hours * HOUR:
+            findings.append(self._judge(state.last, day.end, (state.last_event,), over=False, final=True))
+        if not day.ended and (state.told is None or state.told != state.last):
+            self._learn(day)
+        return [finding for finding in findings if finding is not None]
+
+    def _learn(self, day: SourceDay) -> None:
+        state = self._state
+        if not state.days and not day.times:
+            return
+        first = day.start if state.days else day.times[0]
+        shares = self._weights()
+        kept = 0.5 ** (1 / HALF_LIFE_DAYS)
+        hours = range(int(first // HOUR), int(day.end // HOUR))
+        busy = {int(at // HOUR) for at in day.times}
+        state.active = state.active * kept + len(busy)
+        state.exposure = state.exposure * kept + sum(shares[hour % WEEK_HOURS] for hour in hours)
+        for index in range(WEEK_HOURS):
+            state.profile[index] *= kept
+        for hour in sorted(busy):
+            state.profile[hour % WEEK_HOURS] += 1.0
+        state.days += 1
+        self._shares = None
+
+    def _weights(self) -> list[float]:
+        """Expected activity of each hour of the week; 1 is the average."""
+        if self._shares is None:
+            total = sum(self._state.profile) + EVEN
+            each = EVEN / WEEK_HOURS
+            self._shares = [(seen + each) * WEEK_HOURS / total for seen in self._state.profile]
+        return self._shares
+
+    def _judge(
+        self, start: float, end: float, between: tuple[str, ...], *, over: bool, final: bool = False
+    ) -> Finding | None:
+        state = self._state
+        if state.days < self.settings.minimum_history_days:
+            return None
+        told = state.told == start
+        if told and not over:
+            return None
+        shares = self._weights()
+        first, last = int(start // HOUR) + 1, int(end // HOUR)
+        weeks, rest = divmod(max(last - first, 0), WEEK_HOURS)
+        expected_hours = weeks * float(WEEK_HOURS) + sum(shares[(first + i) % WEEK_HOURS] for i in range(rest))
+        a, b = 1.0 + state.active, max(state.exposure, 1.0)
+        log_p = a * (math.log(b) - math.log(b + expected_hours))
+        p = math.exp(max(log_p, -690.0))
+        if p > self.settings.alpha and not told:
+            return None
+        if over or final:
+            state.told = start
+        expected = a / b * expected_hours
+        spread = 2 * math.sqrt(expected)
+        severity: Severity = "critical" if log_p < 2 * math.log(self.settings.alpha) else "high"
+        ending = "until" if over else "and still at"
+        return Finding(
+            entity_kind="source",
+            entity=self.source_id,
+            window_start=start,
+            window_end=end,
+            first_seen=start,
+            opened=start,
+            severity=severity,
+            p_value=p,
+            score=-log_p,
+            observed=0.0,
+            expected=expected,
+            interval=(max(0.0, expected - spread), expected + spread),
+            evidence=between,
+            explanation=(
+                f"No search from source {self.source_id} for {length(end - start)}, from "
+                f"{instant(start):%d %B %Y %H:%M} {ending} {instant(end):%d %B %Y %H:%M} UTC: 0 active hours where "
+                f"{figure(expected)} [{figure(max(0.0, expected - spread))}-{figure(expected + spread)}] were "
+                f"expected; {chance(p)}."
+            ),
+        )
+
+    def snapshot(self) -> dict[str, bytes]:
+        """One block."""
+        return {"state": msgspec.msgpack.encode(self._state)}
+
+    def restore(self, blocks: Mapping[str, bytes]) -> None:
+        """Take back what `snapshot` gave."""
+        try:
+            self._state = msgspec.msgpack.decode(blocks["state"], type=_State)
+        except (KeyError, msgspec.DecodeError) as error:
+            raise ValueError(f"state of detector {self.name} cannot be read: {error!r}") from error
+        self._shares = None

@@ -1,0 +1,59 @@
+"""The negative binomial by mean and variance: tails, critical counts, central ranges.
+
+A count X with mean mu and variance v > mu has size k = mu^2 / (v - mu) and
+P(X >= x) = I_{mu/(mu+k)}(x, k), the regularised incomplete beta function (NIST DLMF 8.17.24).
+All functions work on arrays and broadcast.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import betainc
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+def upper_tail(count: ArrayLike, mean: ArrayLike, variance: ArrayLike) -> Floats:
+    """P(X >= count), in [0, 1]; 1 where the count or the mean is not above 0.
+
+    Needs variance > mean; both in the unit of the count (its square for the variance).
+
+    >>> round(float(upper_tail(3, 1.0, 2.0)), 3)  # geometric: 0.5 ** 3
+    0.125
+    """
+    x, mu, v = np.broadcast_arrays(*(np.asarray(a, dtype=np.float64) for a in (count, mean, variance)))
+    tail = np.ones(x.shape)
+    real = (x > 0) & (mu > 0)
+    x, mu, v = x[real], mu[real], v[real]
+    size = mu * mu / (v - mu)
+    tail[real] = betainc(x, size, mu / (mu + size))
+    return tail
+
+
+def critical_count(mean: ArrayLike, variance: ArrayLike, p: float) -> Ints:
+    """The smallest count x with P(X >= x) <= p, for 0 < p < 1, found by bisection."""
+    mu, v = np.broadcast_arrays(np.asarray(mean, dtype=np.float64), np.asarray(variance, dtype=np.float64))
+    low = np.zeros(mu.shape, np.int64)
+    high = np.maximum(1, np.ceil(np.maximum(mu, 0))).astype(np.int64)
+    short = (mu > 0) & (upper_tail(high, mu, v) > p)
+    while short.any():
+        low, high = np.where(short, high, low), np.where(short, 2 * high, high)
+        short = short & (upper_tail(high, mu, v) > p)
+    while (high - low > 1).any():
+        middle = (low + high) // 2
+        above = (mu > 0) & (upper_tail(middle, mu, v) > p)
+        low, high = np.where(above, middle, low), np.where(above, high, middle)
+    return np.asarray(high)
+
+
+def central_interval(mean: float, variance: float, mass: float = 0.95) -> tuple[float, float]:
+    """The range of counts left after cutting at most (1 - mass) / 2 from either end.
+
+    >>> central_interval(1.0, 2.0)
+    (0.0, 5.0)
+    """
+    outside = (1 - mass) / 2
+    low, high = (int(critical_count(mean, variance, p)) - 1 for p in (1 - outside, outside))
+    return float(max(0, low)), float(high)

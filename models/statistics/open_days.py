@@ -1,0 +1,87 @@
+"""The fast lane: counts of days that are still open, against what would be critical.
+
+What is critical for a key is worked out from the closed days, once for all keys when an open day
+is first looked at; a search then costs a look-up and a comparison. Only a key that comes near is
+looked at more closely, once. A day that is not the next one after the last closed day is taken to
+follow it: the complete days decide in the end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from models.search import Search
+from models.statistics.counts import Counts, Expectation
+from models.statistics.rule import Rule
+from models.statistics.tally import NEVER, Tally
+
+
+@dataclass(slots=True)
+class _OpenDay:
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    critical: list[int] | None = None
+    """By row, the least count worth a closer look; None until worked out for the closed days."""
+    outlook: Expectation | None = None
+
+
+class OpenDays:
+    """Tallies by open local day and key. Not part of any state: open days are fed in again."""
+
+    def __init__(self, counts: Counts, rule: Rule, allowance: int) -> None:
+        self._counts = counts
+        self._rule = rule
+        self._allowance = allowance
+        self._days: dict[int, _OpenDay] = {}
+
+    def add(self, key: str, search: Search, day: int) -> Tally | None:
+        """Count a search; the key's tally when it has just become critical, once a key and day."""
+        opened = self._days.get(day)
+        if opened is None or opened.critical is None:
+            opened = self._prepare(day)
+        tally = opened.tallies.get(key)
+        if tally is None:
+            tally = opened.tallies[key] = Tally(search.event_time.timestamp(), self._screen(opened, key))
+        tally.add(search)
+        if tally.told or tally.count(self._allowance) < tally.critical:
+            return None
+        tally.told = self._reaches(opened, key, tally)
+        return tally if tally.told else None
+
+    def seen(self, key: str, day: int) -> Expectation:
+        """The windows that end with an open day, its own searches so far included for one key."""
+        opened = self._days[day]
+        outlook = opened.outlook or self._counts.outlook(day)
+        row = self._counts.history.rows[key]
+        observed = outlook.observed.copy()
+        observed[:, row] += opened.tallies[key].count(self._allowance)
+        return Expectation(observed, outlook.mean, outlook.variance)
+
+    def closed(self, day: int) -> None:
+        """Let go of a day that has been closed; what is critical on the others is now stale."""
+        self._days.pop(day, None)
+        for opened in self._days.values():
+            opened.critical = opened.outlook = None
+
+    def _prepare(self, day: int) -> _OpenDay:
+        opened = self._days.setdefault(day, _OpenDay())
+        opened.outlook = self._counts.outlook(day)
+        opened.critical = self._rule.screen(opened.outlook, self._rule.judged(self._counts, day)).tolist()
+        # What was told is told still only if it would be told now: an open day then depends on the
+        # closed days and its own searches alone, however often the program was restarted.
+        for key, tally in opened.tallies.items():
+            tally.critical, tally.exact = self._screen(opened, key), False
+            near = tally.count(self._allowance) >= tally.critical
+            tally.told = near and self._reaches(opened, key, tally)
+        return opened
+
+    def _screen(self, opened: _OpenDay, key: str) -> int:
+        row = self._counts.history.rows.get(key, NEVER)
+        critical = opened.critical or ()
+        return critical[row] if row < len(critical) else NEVER
+
+    def _reaches(self, opened: _OpenDay, key: str, tally: Tally) -> bool:
+        """Whether the count is critical, once it has passed the screen."""
+        if not tally.exact and opened.outlook is not None:
+            tally.critical = self._rule.critical(opened.outlook, self._counts.history.rows[key])
+            tally.exact = True
+        return tally.count(self._allowance) >= tally.critical

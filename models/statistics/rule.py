@@ -1,0 +1,67 @@
+"""When a count raises an alert: history enough, counts enough, and a small enough p-value."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.statistics.counts import Counts, Expectation
+from models.statistics.negative_binomial import Floats, Ints, critical_count
+from models.statistics.tally import NEVER
+
+#: Every count with p <= 0.01 lies beyond so many standard deviations of a negative binomial.
+SCREEN = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The smallest p over the windows, times their number (Bonferroni), against `alpha`.
+
+    `places` are the windows' rows in an `Expectation`. A day that is not itself above its
+    expectation raises nothing: a burst is told when it happens, not as long as windows remember it.
+    """
+
+    places: tuple[int, ...]
+    alpha: float
+    minimum_count: int
+    minimum_history_days: int
+    newcomer_days: int
+    minimum_agency_days: int
+
+    def judged(self, counts: Counts, day: int) -> np.ndarray:
+        """Which keys are in service and have history enough on a day."""
+        past = counts.history
+        if not counts.first_day or day - counts.first_day < self.minimum_agency_days:
+            return np.zeros(len(past), np.bool_)
+        needed = np.where(past.since > 0, self.newcomer_days, self.minimum_history_days)
+        return np.asarray(past.active & (past.days > needed))
+
+    def counted(self, told: Expectation) -> np.ndarray:
+        """The windows (rows) of keys (columns) that hold enough to be worth a p-value."""
+        return np.asarray(told.beyond(1.0) & (told.observed >= self.minimum_count))
+
+    def p_values(self, told: Expectation, judged: np.ndarray) -> tuple[Floats, Ints]:
+        """By key the corrected p-value in [0, 1], and which of `places` it comes from."""
+        today = judged & (told.observed[0] > told.mean[0])
+        p = told.p_values(self.counted(told) & today)[list(self.places)]
+        if not p.size:
+            return np.ones(0), np.zeros(0, np.int64)
+        best = p.argmin(axis=0)
+        return np.minimum(1.0, p.min(axis=0) * len(self.places)), np.asarray(self.places)[best]
+
+    def screen(self, outlook: Expectation, judged: np.ndarray) -> Ints:
+        """By key a count that an open day must at least reach before it can raise an alert."""
+        needed = np.ceil(outlook.mean + SCREEN * np.sqrt(outlook.variance)).astype(np.int64)
+        least = np.maximum(needed, self.minimum_count) - outlook.observed
+        return np.where(judged, np.maximum(least[list(self.places)].min(axis=0), 1), NEVER)
+
+    def critical(self, outlook: Expectation, row: int) -> int:
+        """The count from which on an open day raises an alert for one key."""
+        places = list(self.places)
+        level = self.alpha / len(places)
+        exact = critical_count(outlook.mean[places, row], outlook.variance[places, row], level)
+        needed = np.maximum(exact, self.minimum_count) - outlook.observed[places, row]
+        today = math.floor(float(outlook.mean[0, row])) + 1
+        return max(int(needed.min()), today)

@@ -1,0 +1,1 @@
+"""The shell: Kafka, clock, HTTP and environment round the pure core in `models/`."""

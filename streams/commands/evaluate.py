@@ -1,0 +1,94 @@
+"""`./probewatch evaluate`: compare alerts with the labels of a simulation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+
+from bench.evaluation import evaluate as compare
+from bench.labels import Label, read_labels
+from bench.officer_days import officer_days
+from bench.scorecard import render, summary
+from models.alert import Alert, decode_alert
+from models.pseudonym import Pseudonyms
+
+console = Console(stderr=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("evaluate")(evaluate)
+
+
+def evaluate(
+    alerts: Annotated[
+        Path, typer.Option(exists=True, dir_okay=False, help="alerts.jsonl; an alert's last record counts.")
+    ],
+    labels: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="labels.jsonl of a simulation.")],
+    roster: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="roster.csv, for rates by officer.")
+    ] = None,
+    decoys: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="decoys.jsonl: traps that must stay quiet."),
+    ] = None,
+    first: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day (UTC).")
+    ] = None,
+    last: Annotated[
+        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Day after the last (UTC).")
+    ] = None,
+    pseudonym_key: Annotated[
+        str, typer.Option(envvar="PROBEWATCH_PSEUDONYM_KEY", help="Key that the alerts were written under.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
+) -> None:
+    """Show which incidents were caught, by what and how soon, and every false alert.
+
+    Without --from and --to, rates are taken over the time from the first to the last label or alert.
+    """
+    since, until = (one and one.replace(tzinfo=UTC) for one in (first, last))
+    try:
+        known = read_labels(labels)
+        traps = read_labels(decoys) if decoys else []
+        records = list(_read_alerts(alerts))
+        rename = Pseudonyms(pseudonym_key.encode()) if pseudonym_key else None
+        begin, end = _span(records, [*known, *traps], since, until)
+        days = officer_days(roster, begin.date(), end.date()) if roster and end > begin else None
+    except (ValueError, msgspec.DecodeError) as error:
+        console.print(str(error), style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(1) from error
+    evaluation = compare(
+        records, known, decoys=traps, first=since, last=until, officer_days=days, rename=rename
+    )
+    console.print(render(evaluation))
+    if as_json:
+        print(json.dumps(summary(evaluation)))
+
+
+def _read_alerts(path: Path) -> Iterator[Alert]:
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                try:
+                    yield decode_alert(line)
+                except msgspec.DecodeError as error:
+                    raise msgspec.ValidationError(f"{path.name}:{number}: {error}") from error
+
+
+def _span(
+    alerts: Iterable[Alert], labels: Iterable[Label], first: datetime | None, last: datetime | None
+) -> tuple[datetime, datetime]:
+    """From the first to the last moment anything is known of, unless the user says otherwise."""
+    moments = [moment for label in labels for moment in (label.start, label.end)]
+    moments += [alert.window_end for alert in alerts]
+    if not moments:
+        moments = [datetime(1970, 1, 1, tzinfo=UTC)]
+    return first or min(moments), last or max(moments)

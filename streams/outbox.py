@@ -1,0 +1,38 @@
+"""Writing to Kafka such that a return means: confirmed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+
+from faust.types import ProducerT
+
+from models.stage import Message
+from streams.settings import Settings
+from streams.topics import kafka_name
+
+
+class Outbox:
+    """Sends through Faust's producer. It raises what the producer raises: the caller must not go on."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.producer: ProducerT
+
+    async def send(
+        self, topic: str, key: bytes | None, value: bytes | None, *, partition: int | None = None
+    ) -> Awaitable[object]:
+        """Hand one record over to be sent to a Kafka topic; awaiting the result waits for Kafka."""
+        return await self.producer.send(topic, key, value, partition, None, None)
+
+    async def send_all(self, messages: Sequence[Message]) -> None:
+        """Send messages to their logical topics in order, and wait until all are confirmed."""
+        await asyncio.gather(
+            *[await self.send(kafka_name(self._settings, topic), key, value) for topic, key, value in messages]
+        )
+
+    async def confirmed(
+        self, topic: str, records: Sequence[tuple[bytes | None, bytes | None]], partition: int
+    ) -> None:
+        """Send records to one partition of a Kafka topic, and wait until all are confirmed."""
+        await asyncio.gather(*[await self.send(topic, key, value, partition=partition) for key, value in records])

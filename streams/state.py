@@ -1,0 +1,213 @@
+"""A partition's state in a compacted topic: blocks, and a manifest that makes them one snapshot.
+
+A checkpoint writes each changed block in chunks under `BLOCK/SLOT/CHUNK` and, once all of them
+are confirmed, a manifest that names block, slot, size and digest. A block is never written over
+the slot that the last manifest names, so a checkpoint torn by a crash leaves the one before
+whole.
+
+Each time a partition is loaded its epoch goes up by one. Odd and even epochs have slots and a
+manifest key of their own, and the loader takes the manifest of the highest epoch: should a
+predecessor that was stopped in the middle of a checkpoint wake up and finish it, that changes
+nothing its successor relies on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+#: Raised when the layout below changes; another format is refused.
+FORMAT = 1
+#: Bytes of a chunk; Kafka's default limit for a message is 1 MB with everything round it.
+CHUNK = 900_000
+#: Slot names by the parity of the epoch.
+SLOTS = (("A", "B"), ("C", "D"))
+
+#: Sends one record of this partition; None as value deletes the key. The second await confirms.
+Send = Callable[[bytes, bytes | None], Awaitable[Awaitable[object]]]
+
+
+class StateError(Exception):
+    """State that must not be used, and what to do about it."""
+
+
+class Block(Struct, frozen=True, array_like=True):
+    """Where a block stands: its slot, size in bytes, BLAKE2b-128 digest and number of chunks."""
+
+    slot: str
+    size: int
+    digest: bytes
+    chunks: int
+
+
+class Manifest(Struct, kw_only=True, frozen=True):
+    """One snapshot of one partition. `absorbed` is the last offset whose effect is in it, or -1."""
+
+    format: int = FORMAT
+    stage: str
+    stage_version: int
+    partition: int
+    partitions: int
+    absorbed: int
+    blocks: dict[str, Block]
+    config_digest: str
+    writer: str
+    epoch: int
+    sequence: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of all blocks."""
+        return sum(block.size for block in self.blocks.values())
+
+
+class Snapshot(NamedTuple):
+    """A manifest and the blocks it names, verified."""
+
+    manifest: Manifest
+    blocks: dict[str, bytes]
+
+
+class Identity(NamedTuple):
+    """Whose state this is: it cannot be used by another stage, version, or partition count."""
+
+    stage: str
+    version: int
+    partition: int
+    partitions: int
+
+
+class StateWriter:
+    """Writes a partition's checkpoints. `loaded` is the manifest that was loaded, if any."""
+
+    def __init__(
+        self, send: Send, identity: Identity, loaded: Manifest | None, *, config_digest: str, writer: str
+    ) -> None:
+        self._send = send
+        self.manifest = Manifest(
+            stage=identity.stage,
+            stage_version=identity.version,
+            partition=identity.partition,
+            partitions=identity.partitions,
+            absorbed=loaded.absorbed if loaded else -1,
+            blocks=dict(loaded.blocks) if loaded else {},
+            config_digest=config_digest,
+            writer=writer,
+            epoch=loaded.epoch + 1 if loaded else 0,
+            sequence=0,
+        )
+
+    async def write(self, changed: Mapping[str, bytes], absorbed: int) -> None:
+        """Make the changed blocks (empty: gone) and the offset durable; all is confirmed on return."""
+        before = self.manifest
+        blocks = dict(before.blocks)
+        chunks: list[tuple[bytes, bytes | None]] = []
+        for name, content in changed.items():
+            if not content:
+                blocks.pop(name, None)
+                continue
+            slot = self._free_slot(name)
+            parts = [content[at : at + CHUNK] for at in range(0, len(content), CHUNK)]
+            blocks[name] = Block(slot, len(content), _digest(content), len(parts))
+            chunks += ((chunk_key(name, slot, number), part) for number, part in enumerate(parts))
+        await self._confirmed(chunks)
+        manifest = msgspec.structs.replace(
+            before, absorbed=absorbed, blocks=blocks, sequence=before.sequence + 1
+        )
+        await self._confirmed([(manifest_key(manifest.epoch), msgspec.msgpack.encode(manifest))])
+        self.manifest = manifest
+        await self._confirmed(_tombstones(before.blocks, blocks))
+
+    def _free_slot(self, name: str) -> str:
+        used = self.manifest.blocks.get(name)
+        first, second = SLOTS[self.manifest.epoch % 2]
+        return second if used is not None and used.slot == first else first
+
+    async def _confirmed(self, records: Sequence[tuple[bytes, bytes | None]]) -> None:
+        await asyncio.gather(*[await self._send(key, value) for key, value in records])
+
+
+def chunk_key(block: str, slot: str, number: int) -> bytes:
+    """The key of one chunk."""
+    return f"{block}/{slot}/{number}".encode()
+
+
+def manifest_key(epoch: int) -> bytes:
+    """The key of the manifests of every second epoch; no block's key has so few slashes."""
+    return f"manifest/{epoch % 2}".encode()
+
+
+def newest_manifest(records: Mapping[bytes, bytes]) -> Manifest | None:
+    """The manifest in force among the latest records of a partition, or None if there is none.
+
+    Raises:
+        StateError: a manifest cannot be read.
+    """
+    found = []
+    for epoch in (0, 1):
+        raw = records.get(manifest_key(epoch))
+        if raw is None:
+            continue
+        try:
+            found.append(msgspec.msgpack.decode(raw, type=Manifest))
+        except msgspec.MsgspecError as error:
+            raise StateError(f"the manifest cannot be read: {error}") from None
+    return max(found, key=lambda manifest: (manifest.epoch, manifest.sequence), default=None)
+
+
+def assemble(records: Mapping[bytes, bytes], identity: Identity) -> Snapshot | None:
+    """The snapshot in force among the latest records of a partition; None if none was written.
+
+    Raises:
+        StateError: it is damaged, or belongs to another stage, version or partition count.
+    """
+    manifest = newest_manifest(records)
+    if manifest is None:
+        return None
+    theirs = Identity(manifest.stage, manifest.stage_version, manifest.partition, manifest.partitions)
+    if manifest.format != FORMAT:
+        raise StateError(f"the state is in format {manifest.format}, this release reads {FORMAT}")
+    if theirs != identity:
+        raise StateError(f"the state belongs to {_say(theirs)}, this is {_say(identity)}")
+    return Snapshot(manifest, {name: _content(records, name, block) for name, block in manifest.blocks.items()})
+
+
+def _content(records: Mapping[bytes, bytes], name: str, block: Block) -> bytes:
+    parts = [records.get(chunk_key(name, block.slot, number)) for number in range(block.chunks)]
+    missing = [number for number, part in enumerate(parts) if part is None]
+    if missing:
+        raise StateError(f"chunk {missing[0]} of {block.chunks} of block {name!r} is missing")
+    content = b"".join(part for part in parts if part is not None)
+    if len(content) != block.size or _digest(content) != block.digest:
+        raise StateError(f"block {name!r} is damaged: {len(content)} bytes instead of {block.size} or changed")
+    return content
+
+
+def _tombstones(
+    before: Mapping[str, Block], after: Mapping[str, Block]
+) -> list[tuple[bytes, bytes | None]]:
+    """Deletions for blocks that are gone; slots that are merely old will be written again."""
+
+    def keys() -> Iterator[bytes]:
+        for name in before.keys() - after.keys():
+            for slot in (slot for pair in SLOTS for slot in pair):
+                for number in range(before[name].chunks):
+                    yield chunk_key(name, slot, number)
+
+    return [(key, None) for key in sorted(keys())]
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+def _say(identity: Identity) -> str:
+    return (
+        f"stage {identity.stage!r} version {identity.version},"
+        f" partition {identity.partition} of {identity.partitions}"
+    )

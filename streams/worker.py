@@ -1,0 +1,95 @@
+"""A worker from its first line to its exit code: check, start, run until told to stop, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Sequence
+
+import structlog
+
+from streams import logs, metrics
+from streams.app import ProbewatchApp, build_app
+from streams.exits import FAILURE, Stop, die, log
+from streams.health import Health, HealthServer
+from streams.notify import PostAlerts
+from streams.partition import StageKind
+from streams.preflight import wait_for_broker
+from streams.settings import Settings
+from streams.topics import ensure
+
+VERSION = "0.1.0"
+#: How often an endless wait looks whether it is still wanted, and /healthz is told, seconds.
+BEAT = 1.0
+
+
+def run(
+    settings: Settings, kinds: Sequence[StageKind], post: PostAlerts | None = None, *, config_digest: str = ""
+) -> int:
+    """Run a worker until SIGTERM or SIGINT; the exit code.
+
+    0 after an orderly stop, 1 when something the message explains prevents work. Unexpected
+    errors end the process at once with 70.
+    """
+    logs.configure(settings.log_format, settings.log_level)
+    try:
+        return asyncio.run(_run(settings, kinds, post, config_digest))
+    except Stop as stop:
+        log.error(str(stop))
+        return FAILURE
+
+
+async def _run(
+    settings: Settings, kinds: Sequence[StageKind], post: PostAlerts | None, config_digest: str
+) -> int:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, _told_to_stop, stop, number)
+    metrics.BUILD.labels(VERSION, config_digest).set(1)
+    health = Health()
+    server = HealthServer(health, settings.web_host, settings.web_port)
+    print(f"metrics, health: {server.url}/metrics  /healthz  /readyz", flush=True)
+    waiting = asyncio.create_task(_keep_alive(health))
+    try:
+        idempotent = await wait_for_broker(settings, stop)
+        if idempotent is None:
+            return 0
+        await asyncio.to_thread(ensure, settings)
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        app = build_app(settings, kinds, post, health, idempotent=idempotent, config_digest=config_digest)
+    finally:
+        waiting.cancel()
+    await _serve(app, settings, stop)
+    server.close()
+    return 0
+
+
+async def _serve(app: ProbewatchApp, settings: Settings, stop: asyncio.Event) -> None:
+    app.in_worker = True
+    starting = asyncio.create_task(app.start())
+    log.info("worker starting", group=settings.group_id, broker=settings.broker, idempotent=app.idempotent)
+    told = asyncio.create_task(stop.wait())
+    await asyncio.wait((starting, told), return_when=asyncio.FIRST_COMPLETED)
+    if starting.done():
+        starting.result()
+    await told
+    try:
+        async with asyncio.timeout(settings.stop_timeout):
+            await app.stop()
+    except TimeoutError:
+        die(f"no orderly stop within {settings.stop_timeout:g} s; the next start repeats the last moments")
+    starting.cancel()
+    log.info("worker stopped")
+
+
+async def _keep_alive(health: Health) -> None:
+    while True:
+        health.turn("waiting for Kafka")
+        await asyncio.sleep(BEAT)
+
+
+def _told_to_stop(stop: asyncio.Event, number: int) -> None:
+    if stop.is_set():
+        die(f"{signal.Signals(number).name} a second time: ending at once")
+    structlog.get_logger("probewatch").info("stopping", signal=signal.Signals(number).name)
+    stop.set()

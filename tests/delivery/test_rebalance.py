@@ -1,0 +1,56 @@
+"""Workers joining, leaving, and one that was stopped for too long and wakes up."""
+
+from __future__ import annotations
+
+import signal
+
+from tests.delivery.cluster import SESSION, Deployment, Worker, eventually, log_lines
+
+
+def opened(worker: Worker) -> list[int]:
+    """Partitions of the searches, in the order in which the worker opened them."""
+    return [
+        int(str(line["partition"]))
+        for line in log_lines(worker)
+        if line["event"] == "partition open" and line["agent"] == "watch"
+    ]
+
+
+def keys(start: int, count: int) -> list[str]:
+    return [f"officer{number % 17}" for number in range(start, start + count)]
+
+
+def test_partitions_move_and_come_back(deployment: Deployment) -> None:
+    first = deployment.start(TOY_SLOW="0.02")
+    deployment.produce(keys(0, 1500))
+    first.wait_ready()
+    second = deployment.start(TOY_SLOW="0.02")
+    deployment.produce(keys(1500, 1500))
+    eventually(lambda: len(opened(second)) == 1, "the second worker has a partition")
+    deployment.produce(keys(3000, 500))
+    deployment.wait_done()
+    assert second.stop() == 0
+    deployment.produce(keys(3500, 500))
+    deployment.wait_done()
+    assert sorted(opened(first)[-2:]) == [0, 1], "the first worker has both partitions again"
+    assert first.stop() == 0
+    deployment.check_against_oracle()
+
+
+def test_worker_that_slept_past_its_session_writes_nothing(deployment: Deployment) -> None:
+    sleeper = deployment.start(TOY_SLOW="0.05")
+    deployment.produce(keys(0, 3000))
+    sleeper.wait_ready()
+    eventually(lambda: bool(deployment.committed()), "some work is committed")
+    sleeper.signal(signal.SIGSTOP)
+    successor = deployment.start()
+    deployment.wait_done()
+    before = {topic: deployment.read(topic) for topic in ("alerts", "state.watch")}
+    sleeper.signal(signal.SIGCONT)
+    assert sleeper.wait_exit(SESSION + 10) == 70
+    assert "no heartbeat confirmed for" in sleeper.text()
+    assert {topic: deployment.read(topic) for topic in before} == before, "the sleeper wrote"
+    deployment.produce(keys(3000, 100))
+    deployment.wait_done()
+    assert successor.stop() == 0
+    deployment.check_against_oracle()

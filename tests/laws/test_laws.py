@@ -1,0 +1,201 @@
+"""The laws that every detector obeys, run over all that are found (see docs/architecture.md)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from models.alert import decode_alert
+from models.detectors import discover
+from models.pipeline import Pipeline, Standing
+from tests.logs import DAY, LATENESS, SOURCES, START, Log, Plan, alerts_of, reference, run, search, sensitive
+
+DETECTORS = sorted(discover())
+LAWS = settings(
+    max_examples=10,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+def maker(function: str, **more: object) -> Callable[[], Pipeline]:
+    """Pipelines with one detector in sensitive settings."""
+    return lambda: Pipeline(reference(SOURCES), [sensitive(function, **more)], "digest")
+
+
+def plans(agency: str = "city") -> st.SearchStrategy[Plan]:
+    """Small logs, described by a few numbers so that a counter-example can be read."""
+    return st.builds(
+        Plan,
+        agency=st.just(agency),
+        rate=st.integers(1, 4),
+        burst_day=st.integers(20, 39),
+        quiet_from=st.integers(15, 32),
+        favourite=st.integers(0, 3),
+        missing=st.frozensets(st.integers(10, 60), max_size=3),
+        salt=st.integers(0, 10_000),
+    )
+
+
+@pytest.mark.parametrize("function", DETECTORS)
+def test_the_battery_makes_every_detector_speak(function: str) -> None:
+    # A law that never sees an alert proves nothing.
+    spoken: list[bytes] = []
+
+    @LAWS
+    @given(plans())
+    def collect(plan: Plan) -> None:
+        spoken.extend(alerts_of(run(Log(plan.searches(), 40).messages(), maker(function))[0]))
+
+    collect()
+    assert spoken
+
+
+@pytest.mark.parametrize("function", DETECTORS)
+@LAWS
+@given(plan=plans(), splits=st.lists(st.integers(0, 10_000), max_size=12))
+def test_same_input_in_any_batches_gives_the_same_alerts(
+    function: str, plan: Plan, splits: list[int]
+) -> None:
+    messages = Log(plan.searches(), 40).messages()
+    whole, _ = run(messages, maker(function))
+    again, _ = run(messages, maker(function))
+    parts, _ = run(messages, maker(function), splits)
+    assert alerts_of(whole) == alerts_of(again) == alerts_of(parts)
+
+
+@pytest.mark.parametrize("function", DETECTORS)
+@LAWS
+@given(plan=plans(), data=st.data())
+def test_any_order_within_the_lateness_gives_the_same_final_alerts(
+    function: str, plan: Plan, data: st.DataObject
+) -> None:
+    chance = Random(data.draw(st.integers(0, 1_000_000), label="seed of the delays"))
+    delays = [chance.uniform(0, LATENESS - 3600) for _ in plan.searches()]
+    _, in_order = run(Log(plan.searches(), 40).messages(), maker(function))
+    _, shuffled = run(Log(plan.searches(), 40, delays).messages(), maker(function))
+    assert shuffled.lines() == in_order.lines()
+
+
+@pytest.mark.parametrize("function", DETECTORS)
+@LAWS
+@given(plan=plans(), data=st.data())
+def test_repeated_searches_change_nothing(function: str, plan: Plan, data: st.DataObject) -> None:
+    messages = Log(plan.searches(), 40).messages()
+    chance = Random(data.draw(st.integers(0, 1_000_000), label="seed of the repeats"))
+    doubled: list[bytes] = []
+    for message in messages:
+        doubled += [message] * chance.choice([1, 1, 1, 2, 3])
+    assert alerts_of(run(doubled, maker(function))[0]) == alerts_of(run(messages, maker(function))[0])
+
+
+@pytest.mark.parametrize("function", DETECTORS)
+@LAWS
+@given(plan=plans(), cut=st.integers(1, 10_000), second=st.integers(1, 10_000))
+def test_a_restart_at_any_point_changes_nothing(
+    function: str, plan: Plan, cut: int, second: int
+) -> None:
+    messages = Log(plan.searches(), 40).messages()
+    expected = alerts_of(run(messages, maker(function))[0])
+    places = sorted({0, cut % len(messages), second % len(messages), len(messages)})
+    stored: tuple[dict[str, bytes], dict[str, bytes]] = ({}, {})
+    said: list[bytes] = []
+    offset = packs = 0
+    for begin, end in zip(places, places[1:], strict=False):
+        pipeline = maker(function)()
+        pipeline.ingest.restore(stored[0])
+        pipeline.watch.restore(stored[1])
+        pipeline.resume(offset, packs)
+        for index in range(begin, end):
+            said += alerts_of(pipeline.feed([messages[index]]))
+            for stage, blocks in zip((pipeline.ingest, pipeline.watch), stored, strict=True):
+                for name, block in stage.snapshot(full=False).items():
+                    if block:
+                        blocks[name] = block
+                    else:
+                        blocks.pop(name, None)
+        # What was written bit by bit is what stands: nothing more, nothing less.
+        assert stored[0] == pipeline.ingest.snapshot(full=True)
+        assert stored[1] == pipeline.watch.snapshot(full=True)
+        offset, packs = pipeline.position
+    assert said == expected
+
+
+@pytest.mark.parametrize("function", DETECTORS)
+@LAWS
+@given(plan=plans(), others=plans("elsewhere"))
+def test_agencies_do_not_influence_each_other(
+    function: str, plan: Plan, others: Plan
+) -> None:
+    found, other = plan.searches(), others.searches()
+    for one in other:
+        one.source_id = "elsewhere-" + one.source_id
+    _, alone = run(Log(plan.searches(), 40).messages(), maker(function))
+    _, together = run(Log(found + other, 40).messages(), maker(function))
+    mine = [alert for alert in together.alerts() if "elsewhere" not in f"{alert.agency_id}{alert.entity}"]
+    assert mine == alone.alerts()
+
+
+@pytest.mark.parametrize("function", DETECTORS)
+def test_memory_per_key_stays_within_what_is_stated(function: str) -> None:
+    # Two years of one small agency: state may hold its keys and the open days, nothing that grows.
+    found = [
+        search(
+            day * DAY + 3600 * index,
+            f"{day}-{index}",
+            source_sequence=day * 20 + 2 * index,
+            requester_id=f"r{index % 5}",
+            subject_ref=f"s{(day * 3 + index) % 700}",
+            case_number=f"c{day}",
+            workstation_id=f"w{day}-{index}",
+        )
+        for day in range(730)
+        for index in range(10)
+    ]
+    pipeline = maker(function)()
+    standing = Standing()
+    standing.take(pipeline.feed(Log(found, 730, ending=False).messages()))
+    blocks = {**pipeline.ingest.snapshot(full=True), **pipeline.watch.snapshot(full=True)}
+    size = sum(len(block) for name, block in blocks.items() if f"detector/{function}/" in name)
+    keys = 5 + 1 + 700 * 5 if function == "repeat_subject" else 5 + 1 + 1
+    assert size <= keys * discover()[function].bytes_per_key + 4096 * 64
+
+
+@pytest.mark.parametrize("function", DETECTORS)
+@LAWS
+@given(plan=plans())
+def test_no_anomaly_is_told_before_the_minimum_history(function: str, plan: Plan) -> None:
+    chosen = sensitive(function)
+    least = getattr(chosen.settings, "minimum_history_days", 0)
+    found = plan.searches()
+    first = min(one.event_time.timestamp() for one in found)
+    for record in alerts_of(run(Log(plan.searches(), 40).messages(), maker(function))[0]):
+        alert = decode_alert(record)
+        if alert.kind == "anomaly":
+            assert alert.window_end.timestamp() >= first + (least - 1) * DAY
+
+
+@pytest.mark.parametrize("function", DETECTORS)
+@LAWS
+@given(plan=plans())
+def test_every_alert_names_its_evidence_and_explains_itself(function: str, plan: Plan) -> None:
+    known = {one.event_id for one in plan.searches()}
+    for record in alerts_of(run(Log(plan.searches(), 40).messages(), maker(function))[0]):
+        alert = decode_alert(record)
+        assert alert.evidence and alert.evidence_count >= len(alert.evidence)
+        assert set(alert.evidence) <= known
+        assert alert.observed is not None and alert.expected is not None and alert.interval is not None
+        assert alert.interval[0] <= alert.interval[1]
+        assert alert.explanation.endswith(".")
+        # observed, expected and the interval stand in the sentence
+        assert re.search(r"\d.*\[[\d.,e+-]+-[\d.,e+-]+\]|\d+ \[0-0\]", alert.explanation), alert.explanation
+        assert alert.window_start <= alert.first_seen <= alert.window_end
+        assert alert.window_start.timestamp() >= START - 400 * DAY
+        if alert.kind == "anomaly" and alert.p_value is not None:
+            assert 0 < alert.p_value <= 1

@@ -1,0 +1,219 @@
+"""Batches and what stands behind a partition: order, repeats, holes, checkpoints, refusals, leases."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+
+import pytest
+from faust.types import TP
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.alert import Alert
+from models.stage import Message
+from streams.batches import Batch, BatchScheduler
+from streams.exits import Stop
+from streams.lease import Lease
+from streams.notify import AlertRunner
+from streams.partition import OffsetHole, PartitionRunner
+from streams.refusals import RefusalLimit
+from streams.state import Identity, StateWriter, assemble
+from tests.delivery.toy import Toy, alert
+
+ONE, TWO = TP("searches", 0), TP("searches", 1)
+
+
+@dataclass(frozen=True)
+class Raw:
+    """As much of an aiokafka record as is used."""
+
+    offset: int
+    value: bytes | None = b"officer1"
+    timestamp: int = 1_590_900_000_000
+    timestamp_type: int = 0
+
+
+def raws(*offsets: int, value: bytes = b"officer1") -> list[Raw]:
+    return [Raw(offset, value) for offset in offsets]
+
+
+def batch(*offsets: int, follows: int | None = None, value: bytes = b"officer1") -> Batch:
+    return Batch(ONE, raws(*offsets, value=value), offsets[0] - 1 if follows is None else follows)
+
+
+class Journal:
+    """Everything that was confirmed, in order."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.state: dict[bytes, bytes] = {}
+        self.order: list[str] = []
+
+    async def send_all(self, messages: Sequence[Message]) -> None:
+        self.messages += messages
+        self.order += ["message"] * len(messages)
+
+    async def send(self, key: bytes, value: bytes | None) -> Awaitable[object]:
+        assert value is not None
+        self.state[key] = value
+        self.order.append("manifest" if key.startswith(b"manifest") else "chunk")
+        confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        confirmed.set_result(None)
+        return confirmed
+
+
+def runner(
+    journal: Journal, *, next_offset: int = 0, interval: float = 0.0, limit: RefusalLimit | None = None
+) -> PartitionRunner:
+    identity = Identity("watch", 1, 0, 2)
+    return PartitionRunner(
+        "watch", 0, Toy(), next_offset=next_offset, send=journal.send_all,
+        state=StateWriter(journal.send, identity, None, config_digest="", writer="me"),
+        refusals=limit or RefusalLimit(1.0, 10**9), checkpoint_interval=interval,
+    )  # fmt: skip
+
+
+@given(
+    st.dictionaries(st.sampled_from([ONE, TWO]), st.sets(st.integers(0, 60), min_size=1)),
+    st.integers(1, 7),
+    st.integers(1, 5),
+)
+def test_scheduler_hands_out_every_record_once_in_order_and_linked(
+    offsets: dict[TP, set[int]], most: int, fetches: int
+) -> None:
+    scheduler = BatchScheduler()
+    scheduler.most = most
+    for tp in offsets:
+        scheduler.start_at(tp, 0)
+    seen: dict[TP, list[Batch]] = {tp: [] for tp in offsets}
+    for fetch in range(fetches):
+        cut = {tp: sorted(o for o in found if o % fetches == fetch) for tp, found in offsets.items()}
+        cut = {tp: [o + 100 * fetch for o in found] for tp, found in cut.items()}
+        for tp, made in scheduler.iterate({tp: raws(*found) for tp, found in cut.items() if found}):
+            assert len(made.records) <= most
+            seen[tp].append(made)
+    for tp, batches in seen.items():
+        handed = [record.offset for made in batches for record in made.records]
+        assert handed == sorted(handed) and len(handed) == len(offsets[tp])
+        assert [made.follows for made in batches] == [-1, *(made.offset for made in batches)][: len(batches)]
+
+
+def test_partitions_take_turns() -> None:
+    scheduler = BatchScheduler()
+    scheduler.most = 2
+    handed = [tp for tp, _ in scheduler.iterate({ONE: raws(0, 1, 2, 3, 4), TWO: raws(0)})]
+    assert handed == [ONE, TWO, ONE, ONE]
+
+
+@given(st.lists(st.integers(1, 39), max_size=6), st.lists(st.integers(0, 5), min_size=8, max_size=8))
+def test_any_split_with_any_repeats_gives_the_same(cuts: list[int], backs: list[int]) -> None:
+    def run(bounds: list[int], repeats: list[int]) -> Journal:
+        journal = Journal()
+
+        async def work() -> None:
+            target = runner(journal)
+            for (start, end), back in zip(itertools.pairwise(bounds), repeats, strict=False):
+                await target.take(batch(*range(max(0, start - back), end)))
+            assert target.durable == 40
+
+        asyncio.run(work())
+        return journal
+
+    split, whole = run(sorted({0, *cuts, 40}), backs), run([0, 40], [0])
+    assert split.messages == whole.messages
+    identity = Identity("watch", 1, 0, 2)
+    one, other = assemble(split.state, identity), assemble(whole.state, identity)
+    assert one is not None and other is not None
+    assert one.blocks == other.blocks and one.manifest.absorbed == other.manifest.absorbed == 39
+
+
+async def test_messages_come_before_state_and_the_manifest_last() -> None:
+    journal = Journal()
+    await runner(journal).take(batch(*range(6)))
+    assert journal.order == ["message", "message", "chunk", "manifest"]
+
+
+async def test_nothing_is_durable_before_the_checkpoint_and_all_is_after_closing() -> None:
+    journal = Journal()
+    target = runner(journal, interval=1000.0)
+    await target.take(batch(0, 1, 2))
+    assert (target.durable, journal.state) == (0, {})
+    await target.close()
+    assert target.durable == 3
+    await target.take(batch(3, 4, 5))
+    assert target.durable == 3 and len(journal.messages) == 1, "a closed partition takes no more"
+
+
+async def test_a_lost_slice_is_an_error_but_a_gap_in_the_log_is_not() -> None:
+    target = runner(Journal())
+    await target.take(batch(0, 1))
+    await target.take(batch(7, 8, follows=1))
+    assert target.durable == 9
+    with pytest.raises(OffsetHole, match="9 to 11 are missing"):
+        await target.take(batch(12, follows=11))
+
+
+async def test_refusals_stop_before_the_dead_letters_are_written() -> None:
+    journal = Journal()
+    target = runner(journal, limit=RefusalLimit(0.5, 10))
+    await target.take(batch(*range(9), value=b"refuse"))
+    assert len(journal.messages) == 9, "too few to judge"
+    with pytest.raises(Stop, match="10 of the last 10 messages were refused"):
+        await target.take(batch(9, value=b"refuse"))
+    assert len(journal.messages) == 9 and target.durable == 9
+
+
+@given(st.lists(st.tuples(st.integers(1, 50), st.integers(0, 50)), max_size=30))
+def test_refusals_are_judged_on_the_last_window(batches: list[tuple[int, int]]) -> None:
+    limit, share, window = RefusalLimit(0.5, 60), 0.5, 60
+    history: list[tuple[int, int]] = []
+    for taken, refused in ((taken, min(taken, refused)) for taken, refused in batches):
+        history.append((taken, refused))
+        recent = list(history)
+        while sum(t for t, _ in recent) - recent[0][0] >= window:
+            recent.pop(0)
+        total, bad = sum(t for t, _ in recent), sum(r for _, r in recent)
+        if total >= window and bad > share * total:
+            with pytest.raises(Stop):
+                limit.judge({("refused", "wrong_type"): refused}, taken=taken)
+            return
+        limit.judge({("refused", "wrong_type"): refused, ("accepted", ""): taken - refused}, taken=taken)
+
+
+async def test_alerts_are_done_once_posted_and_given_up_when_the_partition_goes() -> None:
+    posted: list[Alert] = []
+    gate = asyncio.Event()
+
+    async def post(alerts: Sequence[Alert]) -> None:
+        await gate.wait()
+        posted.extend(alerts)
+
+    target = AlertRunner(0, 0, post)
+    one = Batch(ONE, [Raw(0, alert("officer1", 3, 0).value), Raw(1, None), Raw(2, b"not an alert")], -1)
+    taking = asyncio.create_task(target.take(one))
+    await asyncio.sleep(0.01)
+    assert target.durable == 0
+    gate.set()
+    await taking
+    assert target.durable == 3 and [found.alert_id for found in posted] == ["officer1-3"]
+    gate.clear()
+    taking = asyncio.create_task(target.take(Batch(ONE, [Raw(3, alert("officer1", 6, 3).value)], 2)))
+    await asyncio.sleep(0.01)
+    await target.close()
+    await asyncio.wait_for(taking, 1)
+    assert target.durable == 3 and len(posted) == 1
+
+
+def test_lease_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("streams.lease.time.monotonic", lambda: now[0])
+    lease = Lease(10.0)
+    assert "not yet a member" in (lease.overdue() or "")
+    lease.renew(1000.0)
+    now[0] = 1009.0
+    assert lease.overdue() is None
+    now[0] = 1009.1
+    assert "no heartbeat confirmed for 9.1 s" in (lease.overdue() or "")
