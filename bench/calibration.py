@@ -100,11 +100,11 @@ class Force:
 
     def deviation(self, row: int, length: int) -> float:
         """Standard deviation of an officer's honest cases in so many days, at least that of 1 in 4."""
-        mean = max(0.25, self.rate[row] / (1 - FOLLOWED) * length)
-        return float(np.sqrt(2.0 * mean + (0.4 * mean) ** 2))
+        mean = max(0.25, float(self.rate[row]) * length)
+        return float(np.sqrt(1.2 * mean + (0.4 * mean) ** 2))
 
     def day(self, number: int) -> tuple[Ints, Ints]:
-        """Distinct cases and searches of every officer."""
+        """New cases and searches of every officer."""
         rng, officers = self.rng, len(self.rate)
         self.drift = 0.97 * self.drift + rng.normal(0, 0.35 * np.sqrt(1 - 0.97**2), officers)
         self.busy = 0.7 * self.busy + rng.normal(0, 0.12, len(self.busy))
@@ -117,7 +117,7 @@ class Force:
         new = rng.poisson(mean)
         again = rng.binomial(self.pending, FOLLOWED) * (self.away == 0)
         self.pending = new + again
-        return new + again, new + again + rng.poisson(0.55 * new)
+        return new, new + again + rng.poisson(0.55 * new)
 
 
 def simulate(
@@ -158,7 +158,9 @@ def simulate(
     return result
 
 
-def recall(officers: int, searches_a_year: float, settings: HighCountSettings) -> Iterator[tuple[Burst, float]]:
+def recall(
+    officers: int, searches_a_year: float, settings: HighCountSettings
+) -> Iterator[tuple[Burst, float]]:
     """Share of bursts found by a week after their end, for each length (days) and size (sds)."""
     kinds = [(length, deviations) for length in (1, 14, 60) for deviations in (3.0, 5.0, 10.0)]
     hits: Counter[Burst] = Counter()
@@ -204,7 +206,10 @@ def show(title: str, result: Result) -> None:
     print(f"{title}: {result.key_days:,} key-days judged")
     for length in sorted({length for length, _ in result.tails}):
         ratios = (result.tails[length, level] / max(result.key_days, 1) / level for level in LEVELS)
-        print(f"  {length:3d} days  " + "  ".join(f"{level:g}: {ratio:5.2f}" for level, ratio in zip(LEVELS, ratios, strict=True)))
+        print(
+            f"  {length:3d} days  "
+            + "  ".join(f"{level:g}: {ratio:5.2f}" for level, ratio in zip(LEVELS, ratios, strict=True))
+        )
     alerts = result.alerts()
     print(f"  alerts {alerts}; {1000 * alerts / max(result.key_days, 1):.4f} a day and 1,000 keys")
 

@@ -59,7 +59,7 @@ class Agency:
         self._state = _State(None, dict.fromkeys(sources, NEVER), {})
         self._open: dict[int, list[Search]] = {}
         self._ids: dict[int, set[str]] = {}
-        self._changed: set[str] = set()
+        self._changed = {"book", "detectors"}
         self._stored: set[str] = set()
 
     @property

@@ -48,12 +48,11 @@ class Function:
 
     `call` receives the search and then the values of the written arguments (None where a field is
     missing) and returns True, False or None for unknown. `reads` names the fields it looks at by
-    itself. `timed` says that its answer depends on something besides those, such as the day.
+    itself.
     """
 
     call: Callable[..., bool | None]
     reads: tuple[str, ...] = ()
-    timed: bool = False
 
 
 class Leaf(NamedTuple):
@@ -65,7 +64,6 @@ class Leaf(NamedTuple):
     """The values that a comparison names."""
     presence_of: str | None
     """The field when the leaf is `missing(field)`, else None."""
-    timed: bool
 
 
 @dataclass(frozen=True)
@@ -137,9 +135,8 @@ class _Compiler:
         fields: set[str],
         values: Iterable[object] = (),
         presence_of: str | None = None,
-        timed: bool = False,
     ) -> Test:
-        self.leaves.append(Leaf(test, frozenset(fields), frozenset(values), presence_of, timed))
+        self.leaves.append(Leaf(test, frozenset(fields), frozenset(values), presence_of))
         return test
 
     def count(self, node: ast.expr, parts: int, depth: int = 0) -> None:
@@ -252,7 +249,7 @@ class _Compiler:
                 getters.append(operator.attrgetter(argument.id))
             else:
                 getters.append(logic.constant(self.literal(argument)))
-        return self.leaf(logic.applied(function.call, tuple(getters)), fields, timed=function.timed)
+        return self.leaf(logic.applied(function.call, tuple(getters)), fields)
 
     def field(self, node: ast.Name) -> Field:
         found = FIELDS.get(node.id)

@@ -87,6 +87,7 @@ class IngestStage:
             if source_id != "*" and owns(source_id):
                 self._log(source_id)
                 self._feed(source_id, source.agency_id)
+                self._dirty.add(source_id)
 
     def absorb(self, records: Sequence[Record]) -> Output:
         """Take raw messages in offset order."""

@@ -93,7 +93,7 @@ def check_condition(text: str) -> Condition:
       without a training_expires_on.
     * `shared_agency()`: whether the search was run for another agency.
     """
-    return compile_condition(text, {name: Function(_never, *_CONTEXT[name]) for name in _CONTEXT})
+    return compile_condition(text, {name: Function(_never, reads) for name, reads in _CONTEXT.items()})
 
 
 class Register:
@@ -210,15 +210,16 @@ class AgencyPolicy:
             return asked_by is not None and asked_by != self.agency_id and not is_missing(asked_by)
 
         calls = {"approved_tool": approved_tool, "trained": trained, "shared_agency": shared_agency}
-        return {name: Function(call, *_CONTEXT[name]) for name, call in calls.items()}
+        return {name: Function(call, _CONTEXT[name]) for name, call in calls.items()}
 
 
-#: What each function of a clause reads, and whether its answer changes from day to day. Changes of
-#: approval are edges of the intervals, so within one interval they do not count as such.
-_CONTEXT: Mapping[str, tuple[tuple[str, ...], bool]] = {
-    "approved_tool": (("tool",), False),
-    "trained": (("training_expires_on",), True),
-    "shared_agency": (("requesting_agency",), False),
+#: What each function of a clause reads. Its answer may also depend on the day: for `trained` that
+#: is safe because training_expires_on is a wide field, which is asked about anew every time; for
+#: `approved_tool` because changes of approval are edges of the intervals.
+_CONTEXT: Mapping[str, tuple[str, ...]] = {
+    "approved_tool": ("tool",),
+    "trained": ("training_expires_on",),
+    "shared_agency": ("requesting_agency",),
 }
 
 
@@ -233,14 +234,12 @@ def _key_of(leaves: list[Leaf]) -> Callable[[Search], object]:
     asked: list[Leaf] = []
     for leaf in leaves:
         wide = any(FIELDS[name].wide for name in leaf.fields)
-        if leaf.timed or (wide and leaf.presence_of is None):
-            asked.append(leaf)
-        elif wide and FIELDS[leaf.presence_of or ""].kind == "text":
-            present |= leaf.fields
-        elif wide:
-            asked.append(leaf)
-        else:
+        if not wide:
             narrow |= leaf.fields
+        elif leaf.presence_of is not None and FIELDS[leaf.presence_of].kind == "text":
+            present |= leaf.fields
+        else:
+            asked.append(leaf)
     # attrgetter gives a tuple for two names or more, so each list is filled up to two.
     values = attrgetter(*sorted(narrow), *["image_source"] * (2 - len(narrow)))
     texts = attrgetter(*sorted(present), *["event_id"] * (2 - len(present)))

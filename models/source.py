@@ -71,7 +71,7 @@ class SourceLog:
         self._book = book
         self._state = _State(NEVER, NEVER, NEVER, declared, NEVER, None, "")
         self._open: dict[int, _OpenDay] = {}
-        self._changed: set[str] = set()
+        self._changed = {"book", "detectors"}
 
     @property
     def watermark(self) -> float:

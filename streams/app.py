@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import faust
-from faust.types import StreamT, TransportT
+from faust.types import TransportT
 
 from streams.assignment import Assignment, Opener
 from streams.batches import BatchScheduler, BatchSchema
@@ -102,8 +102,8 @@ def build_app(
     return app
 
 
-def _agent(assignment: Assignment, name: str) -> Callable[[StreamT[Any]], Awaitable[None]]:
-    async def absorb(stream: StreamT[Any]) -> None:
+def _agent(assignment: Assignment, name: str) -> Callable[[Any], Awaitable[None]]:
+    async def absorb(stream: Any) -> None:
         # noack: Faust must never decide for itself that an event is done.
         async for event in stream.noack().events():
             try:

@@ -61,7 +61,9 @@ class Assignment:
         for tp in sorted(assigned):
             if tp.topic in self._openers and tp not in self._runners and tp not in self._opening:
                 self.consumer.pause_partitions({tp})
-                self._opening[tp] = asyncio.create_task(self._open(tp), name=f"open {tp.topic}-{tp.partition}")
+                self._opening[tp] = asyncio.create_task(
+                    self._open(tp), name=f"open {tp.topic}-{tp.partition}"
+                )
         self._count_partitions()
 
     async def _open(self, tp: TP) -> None:
@@ -89,7 +91,9 @@ class Assignment:
         self.consumer.read_on_at(tp, offset)
         del self._opening[tp]
         metrics.LAG.labels(runner.agent, str(tp.partition)).set(end - offset)
-        log.info("partition open", agent=runner.agent, partition=tp.partition, offset=offset, lag=end - offset)
+        log.info(
+            "partition open", agent=runner.agent, partition=tp.partition, offset=offset, lag=end - offset
+        )
 
     async def _end(self, tp: TP) -> int:
         """The offset after the partition's last record, from the consumer's own first fetch.
@@ -132,7 +136,11 @@ class Assignment:
 
     def uncommitted(self) -> dict[TP, int]:
         """Next offsets that are durable but that Kafka was not told."""
-        return {tp: runner.durable for tp, runner in self._runners.items() if runner.durable != self._committed[tp]}
+        return {
+            tp: runner.durable
+            for tp, runner in self._runners.items()
+            if runner.durable != self._committed[tp]
+        }
 
     def note_committed(self, offsets: Mapping[TP, int]) -> None:
         """Kafka has been told."""
@@ -157,7 +165,8 @@ class Assignment:
             self._committed_at = time.monotonic()
             return None
         worst = max(behind, key=lambda tp: behind[tp])
-        return f"no commit for {silent:.0f} s while {behind[worst]} records wait in {worst.topic}-{worst.partition}"
+        place = f"{worst.topic}-{worst.partition}"
+        return f"no commit for {silent:.0f} s while {behind[worst]} records wait in {place}"
 
     def _lags(self) -> dict[TP, int]:
         ends = {tp: self.consumer.highwater(tp) for tp in self._runners}

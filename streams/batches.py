@@ -58,7 +58,9 @@ class BatchScheduler(DefaultSchedulingStrategy):
         """Batches in the order in which Faust delivers them."""
         start = 0
         while True:
-            waiting = [(tp, part) for tp, found in records.items() if (part := found[start : start + self.most])]
+            waiting = [
+                (tp, part) for tp, found in records.items() if (part := found[start : start + self.most])
+            ]
             if not waiting:
                 return
             for tp, part in waiting:

@@ -43,7 +43,10 @@ class Health:
     def alive(self) -> tuple[bool, dict[str, object]]:
         """Whether the event loop turns, and since how many seconds it did not."""
         still = time.monotonic() - self.turned_at
-        return still < STUCK_AFTER, {"alive": still < STUCK_AFTER, "seconds_since_loop_turned": round(still, 1)}
+        return still < STUCK_AFTER, {
+            "alive": still < STUCK_AFTER,
+            "seconds_since_loop_turned": round(still, 1),
+        }
 
     def ready(self) -> tuple[bool, dict[str, object]]:
         """Whether the worker does its work, and if not why."""

@@ -41,7 +41,12 @@ ALERTS = _counter(
     "severity",
     "status",
 )
-POSTED = _counter("alerts_posted_total", "Alerts that Alertmanager has accepted.", "severity")
+ALERTMANAGER = _counter(
+    "alertmanager_alerts_total", "Alerts handed to Alertmanager: posted, refused, or retried.", "outcome"
+)
+AFTER_CLOSE = _counter("searches_after_close_total", "Searches that reached a window already closed.")
+REPEATS = _counter("searches_repeated_total", "Searches that ingest had sent before a restart, dropped.")
+OTHER = _counter("stage_events_total", "What a stage counts beyond the series above.", "agent", "event")
 
 BATCHES = _counter("batches_total", "Batches absorbed and confirmed.", "agent")
 BATCH_SECONDS = Histogram(
@@ -59,18 +64,26 @@ CHECKPOINT_SECONDS = Histogram(
     buckets=SECONDS,
 )
 LAG = _gauge(
-    "lag_records", "Records in the partition beyond the committed offset: end minus durable.", "agent", "partition"
+    "lag_records",
+    "Records in the partition beyond the committed offset: end minus durable.",
+    "agent",
+    "partition",
 )
 WATERMARK = _gauge(
-    "watermark_timestamp_seconds", "Event time up to which windows are closed, epoch seconds.", "agent", "partition"
+    "watermark_timestamp_seconds",
+    "Event time up to which windows are closed, epoch seconds.",
+    "agent",
+    "partition",
 )
-WATERMARK_AGE = _gauge(
-    "watermark_age_seconds", "Wall clock minus the watermark.", "agent", "partition"
-)
+WATERMARK_AGE = _gauge("watermark_age_seconds", "Wall clock minus the watermark.", "agent", "partition")
 STATE_BYTES = _gauge("state_bytes", "Size of the partition's last checkpoint.", "agent", "partition")
 STATE_BLOCKS = _gauge("state_blocks", "Blocks in the partition's last checkpoint.", "agent", "partition")
 STAGE = _gauge(
-    "stage_figure", "A figure the stage gives about itself: keys, open windows.", "agent", "partition", "figure"
+    "stage_figure",
+    "A figure the stage gives about itself: keys, open windows.",
+    "agent",
+    "partition",
+    "figure",
 )
 PARTITIONS = _gauge("partitions", "Partitions this worker owns.", "agent")
 REBALANCES = _counter("rebalances_total", "Times the partitions were shared out anew.")
@@ -84,11 +97,7 @@ BUILD = _gauge("build_info", "Always 1; what is running.", "version", "config_di
 
 
 def bump(agent: str, counts: Mapping[tuple[str, str], int]) -> None:
-    """Add a batch's counts, under the names that the stages use (see `models.stage.Output`).
-
-    Raises:
-        KeyError: the stage counts something that is not declared here.
-    """
+    """Add a batch's counts, under the names that the stages use (see `models.stage.Output`)."""
     for (name, label), number in counts.items():
         if name == "alerts":
             ALERTS.labels(*label.split("|")).inc(number)
@@ -96,16 +105,27 @@ def bump(agent: str, counts: Mapping[tuple[str, str], int]) -> None:
             REFUSED.labels(label).inc(number)
         elif name == "ticks":
             TICKS.labels(agent).inc(number)
-        else:
+        elif name in _PLAIN:
             _PLAIN[name].inc(number)
+        else:
+            OTHER.labels(agent, name).inc(number)
 
 
-_PLAIN = {"accepted": ACCEPTED, "late": LATE, "duplicate": DUPLICATE}
+_PLAIN = {
+    "accepted": ACCEPTED,
+    "late": LATE,
+    "duplicate": DUPLICATE,
+    "after_close": AFTER_CLOSE,
+    "repeats": REPEATS,
+}
 
 
-def show_figures(
-    agent: str, partition: int, figures: Mapping[tuple[str, str], float], now: float
-) -> None:
+def count_posting(outcome: str, number: int) -> None:
+    """Count what became of alerts at Alertmanager."""
+    ALERTMANAGER.labels(outcome).inc(number)
+
+
+def show_figures(agent: str, partition: int, figures: Mapping[tuple[str, str], float], now: float) -> None:
     """Show a stage's figures. Labels are summed up, so nothing of a key reaches Prometheus; of
     watermarks the least is shown, because it is the one that holds windows open. `now` is the
     wall clock in epoch seconds."""

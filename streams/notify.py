@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
@@ -35,8 +34,6 @@ class AlertRunner:
         alerts = self._decode(batch)
         if alerts and self._post is not None and not await self._posted(self._post, alerts):
             return
-        for severity, number in Counter(alert.severity for alert in alerts).items():
-            metrics.POSTED.labels(severity).inc(number if self._post is not None else 0)
         metrics.CONSUMED.labels(self.agent).inc(len(batch.records))
         metrics.BATCHES.labels(self.agent).inc()
         self.durable = batch.offset + 1

@@ -69,6 +69,7 @@ class StageOpener:
             snapshot.manifest if snapshot else None,
             config_digest=self._config_digest,
             writer=self._writer,
+            present=records if snapshot else (),
         )
         return PartitionRunner(
             self.agent,
@@ -84,8 +85,8 @@ class StageOpener:
     def _refusal(self, partition: int, error: Exception) -> str:
         return (
             f"the state of {self.agent}, partition {partition}, cannot be used: {error}. Restore topic"
-            f" {self._topic}, or start once with {PREFIX}REBUILD_STATE={self.agent} to build it again from the"
-            f" beginning of {kafka_name(self._settings, self._kind.topic)}"
+            f" {self._topic}, or start once with {PREFIX}REBUILD_STATE={self.agent} to build it again from"
+            f" the beginning of {kafka_name(self._settings, self._kind.topic)}"
         )
 
 

@@ -28,11 +28,16 @@ class Outbox:
     async def send_all(self, messages: Sequence[Message]) -> None:
         """Send messages to their logical topics in order, and wait until all are confirmed."""
         await asyncio.gather(
-            *[await self.send(kafka_name(self._settings, topic), key, value) for topic, key, value in messages]
+            *[
+                await self.send(kafka_name(self._settings, topic), key, value)
+                for topic, key, value in messages
+            ]
         )
 
     async def confirmed(
         self, topic: str, records: Sequence[tuple[bytes | None, bytes | None]], partition: int
     ) -> None:
         """Send records to one partition of a Kafka topic, and wait until all are confirmed."""
-        await asyncio.gather(*[await self.send(topic, key, value, partition=partition) for key, value in records])
+        await asyncio.gather(
+            *[await self.send(topic, key, value, partition=partition) for key, value in records]
+        )

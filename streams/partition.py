@@ -99,7 +99,9 @@ class PartitionRunner:
             if self._closed:
                 return
             if batch.follows >= self._next:
-                raise OffsetHole(f"{self.agent}-{self.partition}: {self._next} to {batch.follows} are missing")
+                raise OffsetHole(
+                    f"{self.agent}-{self.partition}: {self._next} to {batch.follows} are missing"
+                )
             records = [
                 Record(raw.offset, raw.value or b"", raw.timestamp / 1000.0 if raw.timestamp >= 0 else None)
                 for raw in batch.records
@@ -148,5 +150,3 @@ class PartitionRunner:
             if not self._closed and self._next > self.durable:
                 await self._write()
             self._closed = True
-
-

@@ -70,7 +70,11 @@ async def _first_answer(settings: Settings) -> tuple[AIOKafkaConnection | None, 
                 f"Kafka at {server} refuses the login of {settings.sasl_username!r}: {error}."
                 f" See {PREFIX}SASL_USERNAME and {PREFIX}SASL_PASSWORD"
             ) from None
-        except (UnsupportedSaslMechanismError, IllegalSaslStateError, AuthenticationMethodNotSupported) as error:
+        except (
+            UnsupportedSaslMechanismError,
+            IllegalSaslStateError,
+            AuthenticationMethodNotSupported,
+        ) as error:
             raise Stop(
                 f"Kafka at {server} does not take {PREFIX}SASL_MECHANISM={settings.sasl_mechanism}: {error}"
             ) from None
@@ -86,15 +90,17 @@ async def _first_answer(settings: Settings) -> tuple[AIOKafkaConnection | None, 
 async def _idempotent(connection: AIOKafkaConnection) -> bool:
     """Whether the broker hands out producer ids, without which it cannot tell a repeated write."""
     try:
-        answer = await connection.send(InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=60_000))
+        answer = await connection.send(
+            InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=60_000)
+        )
         problem = None if answer.error_code == 0 else for_code(answer.error_code).__name__
     except KafkaError as error:
         problem = repr(error)
     if problem is None:
         return True
     log.warning(
-        "this broker gives no idempotent writes: when a confirmation is lost, a record is written twice in a row."
-        " Readers drop the repeat; for production use Apache Kafka",
+        "this broker gives no idempotent writes: when a confirmation is lost, a record is written twice in a"
+        " row. Readers drop the repeat; for production use Apache Kafka",
         reason=problem,
     )
     return False

@@ -42,6 +42,6 @@ class RefusalLimit:
             reasons = ", ".join(f"{reason} {number}" for reason, number in sorted(by_reason.items()))
             raise Stop(
                 f"{self._refused} of the last {self._taken} messages were refused ({reasons}), more than"
-                f" {PREFIX}REFUSED_SHARE={self.share:g} allows: the worker stops before it drains the log into"
-                " the dead letters. Look at searches.refused; if they are right, raise the share for this run"
+                f" {PREFIX}REFUSED_SHARE={self.share:g} allows: the worker stops before it drains the log"
+                " into the dead letters. Look at searches.refused; if they are right, raise the share once"
             )

@@ -50,7 +50,9 @@ class Settings(BaseSettings):
         le=1000,
         description="Partitions of the keyed topics, chosen once: state and keys belong to a partition.",
     )
-    replication: int = Field(1, ge=1, le=9, description="Copies of each topic that `topics --create` asks for.")
+    replication: int = Field(
+        1, ge=1, le=9, description="Copies of each topic that `topics --create` asks for."
+    )
     topics_create: bool = Field(False, description="Create missing topics when a worker starts.")
 
     checkpoint_interval: float = Field(
@@ -87,7 +89,10 @@ class Settings(BaseSettings):
     web_host: str = Field("127.0.0.1", description="Address of /metrics, /healthz and /readyz.")
     web_port: int = Field(6066, ge=0, le=65535, description="Their port; 0 takes a free one and prints it.")
     data_dir: Path = Field(Path("data"), description="Folder for what a worker keeps on disk.")
-    config_dir: Path = Field(Path("config"), description="Folder of detectors, policy and reference data.")
+    config_dir: Path = Field(
+        Path(__file__).resolve().parents[1] / "config",
+        description="Folder of detectors, policy and reference data.",
+    )
     alertmanager_url: str | None = Field(None, description="Alertmanager to post alerts to; unset: none.")
     pseudonym_key: SecretStr | None = Field(
         None, description="Key of the pseudonyms that replace staff identities at ingest, 16 bytes or more."

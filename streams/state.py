@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -83,12 +83,21 @@ class Identity(NamedTuple):
 
 
 class StateWriter:
-    """Writes a partition's checkpoints. `loaded` is the manifest that was loaded, if any."""
+    """Writes a partition's checkpoints. `loaded` is the manifest that was loaded, if any, and
+    `present` the keys found with it."""
 
     def __init__(
-        self, send: Send, identity: Identity, loaded: Manifest | None, *, config_digest: str, writer: str
+        self,
+        send: Send,
+        identity: Identity,
+        loaded: Manifest | None,
+        *,
+        config_digest: str,
+        writer: str,
+        present: Iterable[bytes] = (),
     ) -> None:
         self._send = send
+        self._present = {key for key in present if key not in MANIFEST_KEYS}
         self.manifest = Manifest(
             stage=identity.stage,
             stage_version=identity.version,
@@ -116,12 +125,19 @@ class StateWriter:
             blocks[name] = Block(slot, len(content), _digest(content), len(parts))
             chunks += ((chunk_key(name, slot, number), part) for number, part in enumerate(parts))
         await self._confirmed(chunks)
+        self._present.update(key for key, _ in chunks)
         manifest = msgspec.structs.replace(
             before, absorbed=absorbed, blocks=blocks, sequence=before.sequence + 1
         )
         await self._confirmed([(manifest_key(manifest.epoch), msgspec.msgpack.encode(manifest))])
         self.manifest = manifest
-        await self._confirmed(_tombstones(before.blocks, blocks))
+        # What is gone is deleted one checkpoint late: should this one be the last of a process that
+        # no longer owns the partition, its successor may still rely on what went just now.
+        garbage = [
+            key for key in self._present if (name := _block(key)) not in blocks and name not in before.blocks
+        ]
+        await self._confirmed([(key, None) for key in sorted(garbage)])
+        self._present.difference_update(garbage)
 
     def _free_slot(self, name: str) -> str:
         used = self.manifest.blocks.get(name)
@@ -142,6 +158,9 @@ def manifest_key(epoch: int) -> bytes:
     return f"manifest/{epoch % 2}".encode()
 
 
+MANIFEST_KEYS = (manifest_key(0), manifest_key(1))
+
+
 def newest_manifest(records: Mapping[bytes, bytes]) -> Manifest | None:
     """The manifest in force among the latest records of a partition, or None if there is none.
 
@@ -149,8 +168,8 @@ def newest_manifest(records: Mapping[bytes, bytes]) -> Manifest | None:
         StateError: a manifest cannot be read.
     """
     found = []
-    for epoch in (0, 1):
-        raw = records.get(manifest_key(epoch))
+    for key in MANIFEST_KEYS:
+        raw = records.get(key)
         if raw is None:
             continue
         try:
@@ -174,7 +193,9 @@ def assemble(records: Mapping[bytes, bytes], identity: Identity) -> Snapshot | N
         raise StateError(f"the state is in format {manifest.format}, this release reads {FORMAT}")
     if theirs != identity:
         raise StateError(f"the state belongs to {_say(theirs)}, this is {_say(identity)}")
-    return Snapshot(manifest, {name: _content(records, name, block) for name, block in manifest.blocks.items()})
+    return Snapshot(
+        manifest, {name: _content(records, name, block) for name, block in manifest.blocks.items()}
+    )
 
 
 def _content(records: Mapping[bytes, bytes], name: str, block: Block) -> bytes:
@@ -184,22 +205,15 @@ def _content(records: Mapping[bytes, bytes], name: str, block: Block) -> bytes:
         raise StateError(f"chunk {missing[0]} of {block.chunks} of block {name!r} is missing")
     content = b"".join(part for part in parts if part is not None)
     if len(content) != block.size or _digest(content) != block.digest:
-        raise StateError(f"block {name!r} is damaged: {len(content)} bytes instead of {block.size} or changed")
+        raise StateError(
+            f"block {name!r} is damaged: {len(content)} bytes instead of {block.size} or changed"
+        )
     return content
 
 
-def _tombstones(
-    before: Mapping[str, Block], after: Mapping[str, Block]
-) -> list[tuple[bytes, bytes | None]]:
-    """Deletions for blocks that are gone; slots that are merely old will be written again."""
-
-    def keys() -> Iterator[bytes]:
-        for name in before.keys() - after.keys():
-            for slot in (slot for pair in SLOTS for slot in pair):
-                for number in range(before[name].chunks):
-                    yield chunk_key(name, slot, number)
-
-    return [(key, None) for key in sorted(keys())]
+def _block(key: bytes) -> str:
+    """The block that a chunk's key belongs to."""
+    return key.rsplit(b"/", 2)[0].decode()
 
 
 def _digest(content: bytes) -> bytes:

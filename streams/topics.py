@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from aiokafka.partitioner import murmur2
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError, KafkaTimeoutError
@@ -65,6 +66,11 @@ def kafka_name(settings: Settings, name: str) -> str:
 def partition_count(settings: Settings, topic: Topic) -> int:
     """How many partitions the topic must have."""
     return topic.partitions or settings.partitions
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition that Kafka's default partitioner gives a key, the same in every client."""
+    return int(murmur2(key) & 0x7FFFFFFF) % partitions
 
 
 def admin_client(settings: Settings) -> KafkaAdminClient:

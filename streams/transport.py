@@ -205,5 +205,3 @@ class Transport(driver.Transport):
 
     Consumer = Consumer
     Producer = Producer
-
-

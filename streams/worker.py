@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import structlog
 
 from streams import logs, metrics
+from streams.alertmanager import Notifier
 from streams.app import ProbewatchApp, build_app
 from streams.exits import FAILURE, Stop, die, log
 from streams.health import Health, HealthServer
-from streams.notify import PostAlerts
 from streams.partition import StageKind
 from streams.preflight import wait_for_broker
 from streams.settings import Settings
@@ -24,7 +24,11 @@ BEAT = 1.0
 
 
 def run(
-    settings: Settings, kinds: Sequence[StageKind], post: PostAlerts | None = None, *, config_digest: str = ""
+    settings: Settings,
+    kinds: Sequence[StageKind],
+    notifier: Notifier | None = None,
+    *,
+    config_digest: str = "",
 ) -> int:
     """Run a worker until SIGTERM or SIGINT; the exit code.
 
@@ -33,14 +37,14 @@ def run(
     """
     logs.configure(settings.log_format, settings.log_level)
     try:
-        return asyncio.run(_run(settings, kinds, post, config_digest))
+        return asyncio.run(_run(settings, kinds, notifier, config_digest))
     except Stop as stop:
         log.error(str(stop))
         return FAILURE
 
 
 async def _run(
-    settings: Settings, kinds: Sequence[StageKind], post: PostAlerts | None, config_digest: str
+    settings: Settings, kinds: Sequence[StageKind], notifier: Notifier | None, config_digest: str
 ) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -56,10 +60,13 @@ async def _run(
             return 0
         await asyncio.to_thread(ensure, settings)
         settings.data_dir.mkdir(parents=True, exist_ok=True)
+        post = notifier.post if notifier else None
         app = build_app(settings, kinds, post, health, idempotent=idempotent, config_digest=config_digest)
     finally:
         waiting.cancel()
     await _serve(app, settings, stop)
+    if notifier is not None:
+        await notifier.close()
     server.close()
     return 0
 

@@ -62,8 +62,8 @@ def test_adapters_are_found_named_and_documented() -> None:
     [
         ("", "unstated", None), ("***", "unstated", None), ("investigation", "vague", None),
         ("INV.", "vague", None), ("investagation+", "vague", None), ("Criminal Investigation", "vague", None),
-        ("Person+Crime", "crime", None), ("uuv", "crime", None), ("Theft 25-10494", "crime", "25-10494"),
-        ("2514277", "case_number", "2514277"), ("case #25-1402", "case_number", "25-1402"),
+        ("Person+Crime", "crime", None), ("uuv", "crime", None), ("Theft 25-12345", "crime", "25-12345"),
+        ("2554321", "case_number", "2554321"), ("case #25-1402", "case_number", "25-1402"),
         ("Missing Person", "welfare", None), ("Administrative Test", "test", None),
         ("Daytime search for best result", "other", None), ("investigation 5415551234", "vague", None),
         ("9912345", "other", None), ("call 555-1234", "other", None),
@@ -79,15 +79,15 @@ def test_a_reason_gives_a_purpose_and_a_case_number_only_if_it_is_one(
 @pytest.mark.parametrize(
     "text",
     [
-        "stolen vehicle 41HP587", "391NCQ", "589hpm person crime", "E287021",
-        "Other image search associated with Alert: Stolen Vehicle MIMSY - 2025-08-22T04:59:53.198Z",
+        "stolen vehicle 12AB345", "123ABC", "456def person crime", "A123456",
+        "Other image search associated with Alert: Stolen Vehicle GOFAST - 2025-08-22T04:00:00.000Z",
     ],
 )  # fmt: skip
 def test_no_plate_is_left_in_a_reason(text: str) -> None:
     reason = read_reason(text, 2025)
     assert reason.plates == 1
-    assert not {"41HP587", "391NCQ", "589hpm", "E287021", "MIMSY"} & set(reason.text.split())
-    assert "T04:59:53.198Z" in reason.text or "T04" not in text
+    assert not {"12AB345", "123ABC", "456def", "A123456", "GOFAST"} & set(reason.text.split())
+    assert "T04:00:00.000Z" in reason.text or "T04" not in text
 
 
 @given(st.text(max_size=200))
@@ -173,7 +173,7 @@ def test_a_user_audit_is_mapped_sorted_and_its_bad_rows_are_listed(tmp_path: Pat
     )
     assert (first.agency_id, first.source_id, first.requester_id) == ("epd", "epd.alpr-user-audit", "p1")
     assert (first.reason_text, first.purpose) == ("UUV [plate]", "crime")
-    assert (third.case_number, third.purpose) == ("2510494", "vague")
+    assert (third.case_number, third.purpose) == ("2512345", "vague")
     assert (last.reason_text, last.purpose) == (None, "unstated")
     refused = [
         json.loads(line) for line in (tmp_path / "events.jsonl.rejects.jsonl").read_text().splitlines()
@@ -193,7 +193,7 @@ def test_an_organization_audit_survives_its_traps(tmp_path: Path) -> None:
     assert a1.event_time == datetime(2025, 6, 18, 15, 22, 10, tzinfo=UTC)
     assert a1.subject_ref == a2.subject_ref == Pseudonyms(KEY.encode())("plate:ABC1234")
     assert a2.reason_text == "stolen vehicle\nsecond line, with comma"
-    assert (a1.agency_id, a1.case_number, a1.search_type) == ("springfield-pd", "25-10494", "manual")
+    assert (a1.agency_id, a1.case_number, a1.search_type) == ("springfield-pd", "25-12345", "manual")
     assert (a3.requester_id, a3.search_type, a3.subject_ref, a3.purpose) == (
         "redacted",
         "hotlist",
@@ -204,7 +204,7 @@ def test_an_organization_audit_survives_its_traps(tmp_path: Path) -> None:
     assert (a4.case_number, a4.agency_id) == (None, "shelby-county-sheriff")
     assert (a4.reason_text, a4.purpose) == ("inv [plate]", "vague")
     assert not any(
-        plate in out.read_text() for plate in ("ABC1234", "MIMSY", "mimsy", "Mimsy", "XYZ", "red truck")
+        plate in out.read_text() for plate in ("ABC1234", "GOFAST", "gofast", "Gofast", "XYZ", "red truck")
     )
     refused = [
         json.loads(line) for line in (tmp_path / "events.jsonl.rejects.jsonl").read_text().splitlines()

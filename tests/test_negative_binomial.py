@@ -10,12 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from models.statistics.counts import Counts
+from models.statistics.counts import Counts, Expectation
 from models.statistics.dispersion import Dispersion
 from models.statistics.exposure import LEAST_SHOCK, MOST_SHOCK, SHOCK_LEAN, peer_shock
 from models.statistics.history import RING
 from models.statistics.negative_binomial import central_interval, critical_count, upper_tail
 from models.statistics.prior import credibility
+from models.statistics.rule import Rule
+from models.statistics.tally import NEVER
 from tests.counting_oracle import Oracle
 
 means = st.floats(1e-3, 500)
@@ -48,12 +50,27 @@ def test_the_central_interval_holds_at_least_95_percent(mean: float, excess: flo
     assert low == law.ppf(0.025) and high == law.ppf(0.975)
 
 
+@given(st.lists(st.tuples(means, st.floats(1e-2, 60)), min_size=1, max_size=4), st.floats(1e-8, 1e-2))
+def test_the_fast_lanes_screen_never_lies_above_what_is_critical(
+    windows: list[tuple[float, float]], alpha: float
+) -> None:
+    mean = np.array([[mu] for mu, _ in windows])
+    variance = np.array([[mu * (1 + excess)] for mu, excess in windows])
+    outlook = Expectation(np.zeros(mean.shape, np.int64), mean, variance)
+    rule = Rule(tuple(range(len(windows))), alpha, 1, 30, 7, 60)
+    screen = int(rule.screen(outlook, np.array([True]))[0])
+    assert 1 <= screen <= rule.critical(outlook, 0)
+    assert rule.screen(outlook, np.array([False]))[0] == NEVER
+
+
 def test_nothing_expected_is_nothing_proved() -> None:
     assert upper_tail([5, 0], [0.0, 3.0], [0.0, 4.0]).tolist() == [1.0, 1.0]
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.floats(0, 5)), min_size=2, max_size=12), st.data())
-def test_a_peer_shock_leaves_its_own_member_out(members: list[tuple[int, float]], data: st.DataObject) -> None:
+def test_a_peer_shock_leaves_its_own_member_out(
+    members: list[tuple[int, float]], data: st.DataObject
+) -> None:
     counts, expected = (np.array(column, dtype=float) for column in zip(*members, strict=True))
     group = np.array([data.draw(st.integers(0, 1)) for _ in members])
     shock = peer_shock(counts, expected, group, 2)
@@ -100,9 +117,7 @@ def test_dispersion_is_learned_from_residuals() -> None:
     assert spread.tau[0, 0] == pytest.approx(tau, rel=0.15)
 
 
-histories = st.lists(
-    st.lists(st.integers(0, 12), min_size=5, max_size=5), min_size=20, max_size=60
-)
+histories = st.lists(st.lists(st.integers(0, 12), min_size=5, max_size=5), min_size=20, max_size=60)
 
 
 @settings(max_examples=25, deadline=None)

@@ -231,6 +231,18 @@ def test_an_approval_that_ends_between_two_clauses_counts_from_that_day() -> Non
     assert [bool(broken(bound, a_search(when))) for when in at] == [True, False, False, True, False]
 
 
+def test_a_clause_holds_from_its_first_day_up_to_its_last(reference: Reference) -> None:
+    ended = clause("c", "missing(offence_code)", "2020-03-08", "2020-11-01")
+    register = Register([Pack(name="p", title="", jurisdiction="", clauses=(ended,))])
+    bound = register.bind("lapd", ["p"], "America/Los_Angeles", reference.tools)
+    begin, end = (datetime(2020, *month_day, tzinfo=LOS_ANGELES) for month_day in ((3, 8), (11, 1)))
+    second = timedelta(seconds=1)
+    moments = (begin.astimezone(UTC) - second, begin, end.astimezone(UTC) - second, end)
+    assert [broken(bound, a_search(at)) for at in moments] == [[], ["c"], ["c"], []]
+    days = [day("2020-03-07"), day("2020-03-08"), day("2020-10-31"), day("2020-11-01")]
+    assert [register.in_force(["p"], one) for one in days] == [(), (ended,), (ended,), ()]
+
+
 def test_without_any_approval_no_tool_is_unapproved() -> None:
     pack = Pack(
         name="p", title="", jurisdiction="", clauses=(clause("c", "not approved_tool()", "2020-01-01"),)

@@ -221,6 +221,9 @@ def test_the_command_confirms_and_says_what_it_did(broker: EmbeddedBroker, tmp_p
     assert missing.exit_code == 1
     assert "topics --create" in missing.output
     assert CliRunner().invoke(app, ["produce", str(file), "--broker", "kafka://nowhere"]).exit_code == 1
+    itself = CliRunner().invoke(app, ["produce", str(file), "--broker", broker.url, "--unsent", str(file)])
+    assert itself.exit_code == 2
+    assert len(file.read_bytes().splitlines()) == 4
 
 
 def test_a_line_that_cannot_be_sent_is_kept_and_the_rest_goes_on(

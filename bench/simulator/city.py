@@ -14,9 +14,9 @@ Delivery = Literal["stream", "hourly", "nightly"]
 AREAS = {
     "central": 1, "rampart": 2, "southwest": 3, "hollenbeck": 4, "harbor": 5, "hollywood": 6,
     "wilshire": 7, "west-la": 8, "van-nuys": 9, "west-valley": 10, "northeast": 11, "77th-street": 12,
-    "newton": 13, "pacific": 14, "foothill": 16, "southeast": 18, "mission": 19,
+    "newton": 13, "pacific": 14, "north-hollywood": 15, "foothill": 16, "southeast": 18, "mission": 19,
 }  # fmt: skip
-VALLEY = frozenset({"van-nuys", "west-valley", "foothill", "mission"})
+VALLEY = frozenset({"van-nuys", "west-valley", "north-hollywood", "foothill", "mission"})
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Habits:
 
     spread: float = 1.10
     """Sigma of the lognormal case load between officers."""
-    case_tail: float = 0.80
-    """Parameter of the log-series number of searches in a case, in (0, 1)."""
+    case_tail: float = 0.48
+    """Chance that a case yields yet another search, in (0, 1)."""
     longest_case: int = 12
     shock: float = 0.22
     """Sigma of a unit's daily demand, lognormal, with a memory of a few days."""

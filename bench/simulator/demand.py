@@ -31,9 +31,9 @@ class Wave:
 
 
 def case_sizes(habits: Habits) -> Floats:
-    """Distribution of the searches a case yields, 1 to `longest_case`: a truncated log-series."""
+    """Distribution of the searches a case yields, 1 to `longest_case`: a truncated geometric one."""
     size = np.arange(1, habits.longest_case + 1)
-    weight = habits.case_tail**size / size
+    weight = habits.case_tail**size
     return np.asarray(weight / weight.sum())
 
 

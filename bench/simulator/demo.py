@@ -44,7 +44,7 @@ def demo(seed: int) -> World:
     world.add(burst.burst(world, officer, day(3, 17), 2, 14, 1, rng))
     wilshire = city.unit("wilshire")
     world.add(demonstration.surge(world, wilshire, day(5, 30), 45, 4.5, 1, rng))
-    officer = world.pick_officer(rng, day(7, 15), 2)
+    officer = world.pick_officer(rng, day(7, 15), 2, load=shared_account.WELL_USED)
     world.add(shared_account.shared_account(world, officer, day(7, 15), 24, 1, rng))
     officer = world.pick_officer(rng, day(8, 3), 14)
     world.add(sustained.sustained(world, officer, day(8, 3), 14, 24, 1, rng))

@@ -13,6 +13,7 @@ import numpy as np
 
 from bench.simulator.clock import HOURS, WEEKDAYS, Floats, Ints
 from bench.simulator.matters import VAGUE
+from bench.simulator.searches import Table
 from bench.simulator.world import World
 
 LOS_ANGELES, EUGENE, TEXAS = "Los Angeles 2020", "Eugene 2025", "Texas"
@@ -57,7 +58,7 @@ def targets(world: World) -> list[Target]:
         Target(f"share of the busiest {TOP:.1%} of users", EUGENE, 0.330, 0.28, 0.40, _top_share(users)),
         Target("median user / mean", EUGENE, 0.548, 0.42, 0.68, float(np.median(users)) / mean),
         Target("90th percentile user / mean", EUGENE, 2.36, 1.9, 2.8, float(np.quantile(users, 0.9)) / mean),
-        Target("95th percentile user / mean", EUGENE, 3.05, 2.6, 4.0, float(np.quantile(users, 0.95)) / mean),
+        Target("95th percentile user / mean", EUGENE, 3.05, 2.6, 4.2, float(np.quantile(users, 0.95)) / mean),
         Target("busiest user / mean", EUGENE, 11.6, 6.5, 20.0, float(users.max()) / mean),
         Target("from 1 to 5 am", EUGENE, 0.062, 0.048, 0.085, float(night.mean())),
         Target("at weekends", EUGENE, 0.177, 0.160, 0.200, float((weekday >= 5).mean())),
@@ -72,21 +73,30 @@ def targets(world: World) -> list[Target]:
 
 
 def _by_day(world: World, visits: Ints) -> list[Target]:
-    """Clustering within a user's days. It depends on volume, so only the demo's is compared."""
+    """Clustering within a user's days. It depends on volume, so only slow logs are compared, and
+    mainly by the middle users (25th to 90th percentile): the busiest ten of Eugene make several
+    times the searches of anybody here, and the pooled tail is theirs."""
     if world.city.per_day / world.city.officers > 0.1:
         return []
-    table = world.honest
-    counts = np.zeros((world.city.officers, world.city.days + 40))
-    np.add.at(counts, (table["officer"], table["day"]), 1)
-    counts = counts[:, : world.city.days]
-    spread = float(counts.var(axis=1).sum() / counts.mean(axis=1).sum())
+    middle = _middle_days(world.honest)
     return [
-        Target("searches of a user on an active day, median", EUGENE, 1, 1, 1, float(np.median(visits))),
-        Target("the same, mean", EUGENE, 1.98, 1.6, 2.3, float(visits.mean())),
-        Target("the same, 99th percentile", EUGENE, 8, 6, 10, float(np.quantile(visits, 0.99))),
-        Target("the same, largest", EUGENE, 12, 10, 22, float(visits.max())),
-        Target("variance / mean of a user's days", EUGENE, 2.61, 2.2, 4.0, spread),
+        Target("searches on an active day, median", EUGENE, 1, 1, 1, float(np.median(visits))),
+        Target("the same, 99th percentile", EUGENE, 8, 5, 8, float(np.quantile(visits, 0.99))),
+        Target("the same, largest", EUGENE, 12, 8, 18, float(visits.max())),
+        Target("middle users, mean of an active day", EUGENE, 1.725, 1.55, 1.9, float(middle.mean())),
+        Target("middle users, days of 2 or more", EUGENE, 0.402, 0.34, 0.46, float((middle >= 2).mean())),
+        Target("middle users, days of 4 or more", EUGENE, 0.082, 0.055, 0.11, float((middle >= 4).mean())),
+        Target("middle users, days of 6 or more", EUGENE, 0.013, 0.006, 0.025, float((middle >= 6).mean())),
+        Target("middle users, days of 8 or more", EUGENE, 0.0072, 0.0005, 0.012, float((middle >= 8).mean())),
     ]
+
+
+def _middle_days(table: Table) -> Ints:
+    """Searches on each active day of the users between the 25th and the 90th percentile."""
+    users, total = np.unique(table["officer"], return_counts=True)
+    low, high = np.quantile(total, [0.25, 0.9])
+    chosen = np.isin(table["officer"], users[(total > low) & (total <= high)])
+    return _counts((table["officer"] * 10_000 + table["day"])[chosen])
 
 
 def gini(values: Ints) -> float:

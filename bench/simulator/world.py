@@ -31,6 +31,8 @@ TOOLS = ("LACRIS", "LACRIS DMS", "NGI-IPS")
 #: Of so many cases of a specialist unit one is run in the county's desktop client, which keeps a
 #: log of its own, and one in the second gallery.
 SPECIAL_CASES = 3
+#: Case loads, relative to the mean, of officers who neither hardly search nor search all day.
+AVERAGE_LOAD = (0.25, 3.0)
 
 
 @dataclass
@@ -117,16 +119,23 @@ class World:
         """The unit id of an officer on a day."""
         return self.city.units[int(self.roster.unit_on[officer, day])].unit_id
 
-    def pick_officer(self, rng: Generator, first: int, days: int, unit: int | None = None) -> int:
-        """An officer with an average load, long in the posting, on duty for most of `days` days from
-        `first`, whom no other incident has. Raises ValueError when there is none."""
+    def pick_officer(
+        self,
+        rng: Generator,
+        first: int,
+        days: int,
+        unit: int | None = None,
+        load: tuple[float, float] = AVERAGE_LOAD,
+    ) -> int:
+        """An officer with a load in the range given, long in the posting, on duty for most of `days`
+        days from `first`, whom no other incident has. Raises ValueError when there is none."""
         span = slice(max(0, first - 120), first + days)
         duty = self.roster.on_duty[:, first : first + days].mean(axis=1)
         here = self.roster.unit_on[:, span]
         settled = (here == here[:, :1]).all(axis=1) & (here[:, 0] >= 0)
         same_shift = (self.roster.shift_on[:, span] == self.roster.shift_on[:, span][:, :1]).all(axis=1)
-        load = self.roster.load
-        fit = settled & same_shift & (duty >= 0.6) & (load > 0.25) & (load < 3.0)
+        low, high = load
+        fit = settled & same_shift & (duty >= 0.6) & (self.roster.load > low) & (self.roster.load < high)
         fit &= (self.roster.unit_on[:, first] == unit) if unit is not None else True
         free = [int(officer) for officer in np.flatnonzero(fit) if int(officer) not in self._used]
         if not free:

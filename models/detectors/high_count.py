@@ -21,9 +21,10 @@ from models.statistics.counts import Counts, Expectation
 from models.statistics.history import RING
 from models.statistics.negative_binomial import Floats, central_interval
 from models.statistics.open_days import OpenDays
+from models.statistics.recent import RecentCases, RecentEvidence
 from models.statistics.rule import Rule
 from models.statistics.service import Service
-from models.statistics.tally import CASES_ONLY, RecentEvidence, Tally
+from models.statistics.tally import CASES_ONLY, Tally
 
 if TYPE_CHECKING:
     from models.reference import Reference
@@ -42,13 +43,14 @@ class HighCountSettings(Settings, kw_only=True, frozen=True):
     is no surprise. "unit" only for requesters; "none" compares with the key's own past alone."""
     of: Literal["cases", "searches"] = "cases"
     """Distinct cases, or searches. For a requester, searches beyond `allowance` a day count like
-    cases if they are more."""
+    cases if they are more, and a case is not counted again within `case_days`."""
     allowance: Annotated[int, Meta(ge=0, le=1000)] = 2
+    case_days: Annotated[int, Meta(ge=1, le=28)] = 28
     windows: Annotated[tuple[Annotated[int, Meta(ge=1, le=90)], ...], Meta(min_length=1, max_length=8)] = (
         1, 7, 28, 90,
     )  # fmt: skip
     """Lengths of the windows that end with each day, local days."""
-    alpha: Annotated[float, Meta(gt=0, le=0.01)] = 3e-5
+    alpha: Annotated[float, Meta(gt=0, le=0.01)] = 1e-5
     """Largest p-value of a key-day that raises an alert, after multiplying the smallest over the
     windows by their number (Bonferroni; windows share days, so this errs towards silence)."""
     when: str | None = None
@@ -103,8 +105,9 @@ class HighCount(Detector):
 
     function = "high_count"
     settings_type = HighCountSettings
-    #: Columns of about 2 kB, the name, and 7 days of at most 50 event ids of up to 128 characters.
-    bytes_per_key = 2_100 + 600 + 7 * 50 * 131
+    #: Columns of 2 kB and the name; 7 days of event ids and 28 of cases, at most 50 a day with up to
+    #: 128 characters each. A usual officer takes 3 kB.
+    bytes_per_key = 2_100 + 600 + (7 + 28) * (50 * 131 + 140)
 
     settings: HighCountSettings
 
@@ -112,9 +115,8 @@ class HighCount(Detector):
         super().__init__(name, settings, reference, agency_id)
         self._days = LocalDays(reference.agency(agency_id).timezone)
         self._when = compile_condition(self.settings.when) if self.settings.when else None
-        by_person = self.settings.by == "requester"
         self._allowance = 0 if self.settings.of == "searches" else CASES_ONLY
-        if by_person and self.settings.of == "cases":
+        if self.settings.by == "requester" and self.settings.of == "cases":
             self._allowance = self.settings.allowance
         self._reset()
 
@@ -135,7 +137,9 @@ class HighCount(Detector):
         )
         self._service = Service(self._counts, self.reference.roster, settings.over == "unit")
         self._evidence = RecentEvidence()
-        self._open = OpenDays(self._counts, self._rule, self._allowance)
+        by_person = settings.by == "requester" and settings.of == "cases"
+        self._cases = RecentCases(settings.case_days) if by_person else None
+        self._open = OpenDays(self._counts, self._cases, self._rule, self._allowance)
 
     def _key(self, search: Search) -> str | None:
         """Whom a search counts for, None when it does not count."""
@@ -170,7 +174,8 @@ class HighCount(Detector):
             if key is not None:
                 tally = tallies.get(key)
                 if tally is None:
-                    tally = tallies[key] = Tally(at)
+                    before = self._cases.before(key) if self._cases is not None else ()
+                    tally = tallies[key] = Tally(at, before)
                 tally.add(search)
         if self.settings.by == "requester":
             self._service.follow(day.number)
@@ -178,7 +183,9 @@ class HighCount(Detector):
         seen = np.array([tally.count(self._allowance) for tally in tallies.values()], np.int64)
         made = np.array([tally.searches for tally in tallies.values()], np.int64)
         told = counts.close(day.number, rows, seen, made)
-        self._evidence.keep(day.number, tallies)
+        self._evidence.close(day.number, tallies)
+        if self._cases is not None:
+            self._cases.close(day.number, tallies)
         self._open.closed(day.number)
 
         judged = self._rule.judged(counts, day.number)
@@ -252,7 +259,7 @@ class HighCount(Detector):
         account = Account(
             past, row, place, number, last, searches, observed, mean, interval, p,
             peers="unit" if settings.over == "unit" else "agency",
-            events=self._events(first, number) if matched is None else (matched.event,),
+            events=self._events(first - 2, number) if matched is None else (matched.event,),
             matched=matched,
         )  # fmt: skip
         severity: Severity = "high" if p < settings.high_below else "medium"
@@ -285,8 +292,9 @@ class HighCount(Detector):
         )
 
     def snapshot(self) -> dict[str, bytes]:
-        """Blocks of the counts and of the evidence; see `models.statistics`."""
-        return {**self._counts.snapshot(), **self._evidence.snapshot()}
+        """Blocks of the counts, the evidence and the cases; see `models.statistics`."""
+        cases = self._cases.snapshot() if self._cases is not None else {}
+        return {**self._counts.snapshot(), **self._evidence.snapshot(), **cases}
 
     def restore(self, blocks: Mapping[str, bytes]) -> None:
         """Take back what `snapshot` gave."""
@@ -294,3 +302,5 @@ class HighCount(Detector):
         if blocks:
             self._counts.restore(blocks)
             self._evidence.restore(blocks)
+            if self._cases is not None:
+                self._cases.restore(blocks)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from models.search import Search
 from models.statistics.counts import Counts, Expectation
+from models.statistics.recent import RecentCases
 from models.statistics.rule import Rule
 from models.statistics.tally import NEVER, Tally
 
@@ -27,8 +28,9 @@ class _OpenDay:
 class OpenDays:
     """Tallies by open local day and key. Not part of any state: open days are fed in again."""
 
-    def __init__(self, counts: Counts, rule: Rule, allowance: int) -> None:
+    def __init__(self, counts: Counts, cases: RecentCases | None, rule: Rule, allowance: int) -> None:
         self._counts = counts
+        self._cases = cases
         self._rule = rule
         self._allowance = allowance
         self._days: dict[int, _OpenDay] = {}
@@ -40,7 +42,9 @@ class OpenDays:
             opened = self._prepare(day)
         tally = opened.tallies.get(key)
         if tally is None:
-            tally = opened.tallies[key] = Tally(search.event_time.timestamp(), self._screen(opened, key))
+            screen = self._screen(opened, key)
+            tally = Tally(search.event_time.timestamp(), self._before(key), screen)
+            opened.tallies[key] = tally
         tally.add(search)
         if tally.told or tally.count(self._allowance) < tally.critical:
             return None
@@ -69,10 +73,15 @@ class OpenDays:
         # What was told is told still only if it would be told now: an open day then depends on the
         # closed days and its own searches alone, however often the program was restarted.
         for key, tally in opened.tallies.items():
+            tally.renew(self._before(key))
             tally.critical, tally.exact = self._screen(opened, key), False
             near = tally.count(self._allowance) >= tally.critical
             tally.told = near and self._reaches(opened, key, tally)
         return opened
+
+    def _before(self, key: str) -> frozenset[str]:
+        """Cases already counted on closed days, as they stand now."""
+        return frozenset(self._cases.before(key)) if self._cases is not None else frozenset()
 
     def _screen(self, opened: _OpenDay, key: str) -> int:
         row = self._counts.history.rows.get(key, NEVER)

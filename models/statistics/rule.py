@@ -6,13 +6,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtri
 
 from models.statistics.counts import Counts, Expectation
 from models.statistics.negative_binomial import Floats, Ints, critical_count
 from models.statistics.tally import NEVER
-
-#: Every count with p <= 0.01 lies beyond so many standard deviations of a negative binomial.
-SCREEN = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +50,15 @@ class Rule:
         return np.minimum(1.0, p.min(axis=0) * len(self.places)), np.asarray(self.places)[best]
 
     def screen(self, outlook: Expectation, judged: np.ndarray) -> Ints:
-        """By key a count that an open day must at least reach before it can raise an alert."""
-        needed = np.ceil(outlook.mean + SCREEN * np.sqrt(outlook.variance)).astype(np.int64)
+        """By key a count that an open day must at least reach before it can raise an alert.
+
+        A negative binomial leans to the right, so that its far quantiles lie beyond those of a
+        normal law of the same mean and variance, less one because counts are whole; for a
+        mean of a few with 20 times the variance that may fail, and the mean itself must do.
+        """
+        mean, variance = outlook.mean, outlook.variance
+        beyond = -ndtri(self.alpha / len(self.places)) * np.sqrt(variance) - 1
+        needed = np.floor(mean + np.where((mean > 20) | (variance < 20 * mean), beyond, 0.0)).astype(np.int64)
         least = np.maximum(needed, self.minimum_count) - outlook.observed
         return np.where(judged, np.maximum(least[list(self.places)].min(axis=0), 1), NEVER)
 

@@ -66,9 +66,9 @@ def read_reason(text: str, year: int) -> Reason:
     """Read a reason text. `year` is the year of the search: a case number begins with it, or with
     one of the nine before, in two or four digits; other numbers are not taken for one.
 
-    >>> read_reason("Investigation, 2510494", 2025)
-    Reason(text='Investigation, 2510494', purpose='vague', case_number='2510494', plates=0)
-    >>> read_reason("stolen vehicle 41HP587", 2025)
+    >>> read_reason("Investigation, 2512345", 2025)
+    Reason(text='Investigation, 2512345', purpose='vague', case_number='2512345', plates=0)
+    >>> read_reason("stolen vehicle 12AB345", 2025)
     Reason(text='stolen vehicle [plate]', purpose='crime', case_number=None, plates=1)
     """
     text, plates = _without_plates(text.strip())

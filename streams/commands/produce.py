@@ -63,6 +63,9 @@ def produce(
     """
     if rate and speed:
         raise typer.BadParameter("give either --rate or --speed, not both")
+    kept = unsent or files[-1].with_name(files[-1].name + ".unsent")
+    if kept.resolve() in {file.resolve() for file in files}:
+        raise typer.BadParameter("--unsent must be another file than those to be sent")
     try:
         settings = load_settings(broker=broker)
         producer = connect(settings.connection(), topic := topic or kafka_name(settings, "searches.raw"))
@@ -75,16 +78,18 @@ def produce(
     found = survey(files)
     _warn(found, sort)
     ticker = Ticker(tick_hours * 3600, sources=found.sources, close_after_seconds=close_days * 86400)
-    kept = unsent or files[-1].with_name(files[-1].name + ".unsent")
     messages = outgoing(files, ticker, ticks=ticks, close=close, in_order=sort)
     try:
         with Sender(producer, topic, kept) as sender, _progress() as progress:
             task = progress.add_task("", total=found.lines, rate="")
             delivery = sender.delivery
-            for count, _ in enumerate(pump(messages, sender, Pace(rate, speed), ticker), 1):
-                if count % 500 == 0:
-                    passed = progress.tasks[0].elapsed or 1.0
-                    progress.update(task, completed=delivery.lines, rate=f"{count / passed:,.0f}/s")
+            try:
+                for count, _ in enumerate(pump(messages, sender, Pace(rate, speed), ticker), 1):
+                    if count % 500 == 0 or rate or speed:
+                        passed = progress.tasks[0].elapsed or 1.0
+                        progress.update(task, completed=delivery.lines, rate=f"{count / passed:,.0f}/s")
+            except KeyboardInterrupt:
+                delivery.stopped = "interrupted from the keyboard"
             progress.update(task, completed=delivery.lines)
     finally:
         producer.close(timeout=5)
@@ -135,7 +140,7 @@ def _report(delivery: Delivery, ticker: Ticker, kept: Path) -> None:
         console.print(f"[red]{delivery.refused:,} messages REFUSED by the broker; they are in {kept}")
     if delivery.stopped:
         console.print(
-            f"[red]stopped: the broker did not confirm {delivery.failed:,} messages. Run the same command "
-            "again when it is back: repeated events change nothing.",
-            soft_wrap=True,
-        )
+            f"STOPPED with {delivery.lines + delivery.ticks - delivery.confirmed:,} messages unconfirmed: "
+            f"{delivery.stopped}. Run the same command again: repeated events change nothing.",
+            style="red", markup=False, soft_wrap=True,
+        )  # fmt: skip

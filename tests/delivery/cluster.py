@@ -144,7 +144,9 @@ class Deployment:
     def read(self, topic: str) -> dict[int, list[tuple[int, bytes | None, bytes | None]]]:
         """All records of a topic: partition -> [(offset, key, value)]."""
         consumer = KafkaConsumer(bootstrap_servers=self.bootstrap, enable_auto_commit=False)
-        places = [TopicPartition(self.topic(topic), p) for p in consumer.partitions_for_topic(self.topic(topic))]
+        places = [
+            TopicPartition(self.topic(topic), p) for p in consumer.partitions_for_topic(self.topic(topic))
+        ]
         consumer.assign(places)
         consumer.seek_to_beginning(*places)
         found: dict[int, list[tuple[int, bytes | None, bytes | None]]] = {p.partition: [] for p in places}
@@ -160,7 +162,9 @@ class Deployment:
         found = admin.list_group_offsets([self.settings.group_id])
         admin.close()
         offsets: dict[TopicPartition, OffsetAndMetadata] = found.get(self.settings.group_id, found)
-        return {p: at.offset for (name, p), at in offsets.items() if name == self.topic(topic) and at.offset >= 0}
+        return {
+            p: at.offset for (name, p), at in offsets.items() if name == self.topic(topic) and at.offset >= 0
+        }
 
     def wait_done(self) -> None:
         """Until every search that was produced is committed."""

@@ -48,7 +48,9 @@ def kill_and_recover(bootstrap: str, fault: str, folder: Path) -> int:
 
 
 @pytest.fixture(scope="module")
-def runs(broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[int]]]:
+def runs(
+    broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Future[int]]]:
     # Side by side, because most of the time goes in waiting for the group's time-outs.
     with ThreadPoolExecutor(3) as pool:
         yield {

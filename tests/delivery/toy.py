@@ -71,14 +71,17 @@ def alert(key: str, count: int, offset: int) -> Message:
     name = f"{key}-{count}"
     value = Alert(
         alert_id=name, detector="toy", kind="anomaly", entity_kind="requester", entity=key, agency_id=None,
-        unit_id=None, window_start=EPOCH, window_end=EPOCH, first_seen=EPOCH, decided_at=EPOCH, status="final",
-        severity="low", p_value=None, score=0.0, observed=float(count), expected=None, interval=None, clause=None,
-        evidence=(str(offset),), evidence_count=1, explanation="", detector_version=1, config_digest="",
+        unit_id=None, window_start=EPOCH, window_end=EPOCH, first_seen=EPOCH, decided_at=EPOCH,
+        status="final", severity="low", p_value=None, score=0.0, observed=float(count), expected=None,
+        interval=None, clause=None, evidence=(str(offset),), evidence_count=1, explanation="",
+        detector_version=1, config_digest="",
     )  # fmt: skip
     return Message("alerts", name.encode(), encode_alert(value))
 
 
 if __name__ == "__main__":
     slow = float(os.environ.pop("TOY_SLOW", "0"))
-    kind = StageKind("watch", int(os.environ.pop("TOY_VERSION", "1")), "searches", lambda partition: Toy(slow))
+    kind = StageKind(
+        "watch", int(os.environ.pop("TOY_VERSION", "1")), "searches", lambda partition: Toy(slow)
+    )
     raise SystemExit(run(load_settings(), [kind]))

@@ -13,6 +13,8 @@ from bench.simulator.searches import Table, concatenate, rows
 from bench.simulator.world import World
 
 SCENARIO = "S11"
+#: Case load of the owner, relative to the mean: an account worth borrowing, whose habits are known.
+WELL_USED = (1.5, 6.0)
 SEARCHES = {1: 24, 2: 12, 3: 6}
 
 
@@ -40,7 +42,7 @@ def shared_account(
 def benchmark(world: World, level: int, rng: Generator) -> Incident:
     """Two days with the fewer foreign searches, the higher the level."""
     first = world.scored_day(rng, 2)
-    officer = world.pick_officer(rng, first, 2)
+    officer = world.pick_officer(rng, first, 2, load=WELL_USED)
     return shared_account(world, officer, first, SEARCHES[level], level, rng)
 
 

@@ -1,0 +1,119 @@
+"""What is remembered of the last days by name: event ids as evidence, and cases already counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from models.statistics.tally import MOST_REMEMBERED, Tally
+
+#: Days whose event ids are kept.
+EVIDENCE_DAYS = 7
+#: Bytes of names in one block of a snapshot, about; no block comes near 512 kB.
+_BLOCK_BYTES = 200_000
+
+Names = dict[str, list[str]]
+
+
+class _LastDays:
+    """Lists of names by key for a number of closed days."""
+
+    prefix: str
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+        self.days: dict[int, Names] = {}
+
+    def keep(self, day: int, names: Names) -> list[Names]:
+        """Remember a closed day; returns the days that are let go of for it."""
+        self.days[day] = names
+        return [self.days.pop(old) for old in list(self.days) if old <= day - self.length]
+
+    def snapshot(self) -> dict[str, bytes]:
+        """Blocks `PREFIX/D/N`, where a day keeps its D for as long as it is remembered."""
+        return {
+            f"{self.prefix}/{day % self.length:02d}/{number:05d}": msgspec.msgpack.encode((day, part))
+            for day, names in self.days.items()
+            for number, part in enumerate(_parts(names.items()))
+        }
+
+    def restore(self, blocks: Mapping[str, bytes]) -> None:
+        """Take back what `snapshot` gave. Raises ValueError naming a block that cannot be read."""
+        found: dict[int, Names] = {}
+        for name in sorted(name for name in blocks if name.startswith(f"{self.prefix}/")):
+            try:
+                day, part = msgspec.msgpack.decode(blocks[name], type=tuple[int, Names])
+            except msgspec.DecodeError as error:
+                raise ValueError(f"block {name} cannot be read: {error}") from error
+            found.setdefault(day, {}).update(part)
+        self.days = {day: found[day] for day in sorted(found)}
+
+
+class RecentEvidence(_LastDays):
+    """Event ids by key of the last 7 closed days, at most 50 a key and day."""
+
+    prefix = "evidence"
+
+    def __init__(self) -> None:
+        super().__init__(EVIDENCE_DAYS)
+
+    def close(self, day: int, tallies: Mapping[str, Tally]) -> None:
+        """Remember a closed day."""
+        self.keep(day, {key: tally.ids for key, tally in tallies.items()})
+
+    def of(self, key: str, first: int, last: int) -> list[str]:
+        """The ids at hand of a key from one day to another, both included, oldest first."""
+        return [event for day in range(first, last + 1) for event in self.days.get(day, {}).get(key, ())]
+
+
+class RecentCases(_LastDays):
+    """Case keys by key of the last closed days, at most 50 a key and day."""
+
+    prefix = "cases"
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self._latest: dict[str, dict[str, int]] = {}
+
+    def before(self, key: str) -> Mapping[str, int]:
+        """The cases of a key, and the last day of each."""
+        return self._latest.get(key, {})
+
+    def close(self, day: int, tallies: Mapping[str, Tally]) -> None:
+        """Remember a closed day."""
+        named = {key: sorted(tally.cases)[:MOST_REMEMBERED] for key, tally in tallies.items() if tally.cases}
+        self._note(day, named)
+        for gone in self.keep(day, named):
+            for key, cases in gone.items():
+                latest = self._latest[key]
+                for case in cases:
+                    if latest.get(case, day) <= day - self.length:
+                        del latest[case]
+                if not latest:
+                    del self._latest[key]
+
+    def restore(self, blocks: Mapping[str, bytes]) -> None:
+        """Take back what `snapshot` gave. Raises ValueError naming a block that cannot be read."""
+        super().restore(blocks)
+        self._latest = {}
+        for day, named in self.days.items():
+            self._note(day, named)
+
+    def _note(self, day: int, named: Names) -> None:
+        for key, cases in named.items():
+            self._latest.setdefault(key, {}).update(dict.fromkeys(cases, day))
+
+
+def _parts(names: Iterable[tuple[str, list[str]]]) -> Iterable[Names]:
+    part: Names = {}
+    size = 0
+    for key, own in names:
+        part[key] = own
+        size += len(key) + sum(map(len, own)) + 3 * len(own)
+        if size > _BLOCK_BYTES:
+            yield part
+            part, size = {}, 0
+    # A day without any name is remembered too, or the days at hand would differ after a restart.
+    if part or not size:
+        yield part

@@ -1,0 +1,121 @@
+"""`./probewatch replay`: the alerts that a file of events gives, without Kafka."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from models.alert import encode_alert
+from models.ticking import CLOSE_AFTER_SECONDS, EVERY_SECONDS, Ticker
+from streams.exits import FAILURE, Stop
+from streams.replay import Replay, replay
+from streams.settings import load_settings
+from streams.survey import survey
+
+console = Console(stderr=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("replay")(replay_command)
+
+
+def replay_command(
+    files: Annotated[
+        list[Path],
+        typer.Option("--input", exists=True, dir_okay=False, readable=True, help="File of events; repeatable."),
+    ],
+    out: Annotated[Path, typer.Option(help="Where the alerts go, one JSON object a line.")],
+    config: Annotated[Path | None, typer.Option(help="Folder of the configuration.")] = None,
+    close: Annotated[bool, typer.Option(help="Close every window at the end of the input.")] = True,
+    tick_hours: Annotated[
+        float, typer.Option(min=0.01, help="Hours of event time between two ticks.")
+    ] = EVERY_SECONDS / 3600,
+    sort: Annotated[bool, typer.Option("--sort", help="Sort each file by event_time.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Write every version of every alert, withdrawn ones too.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
+) -> None:
+    """Judge files of events as the workers would, and write the alerts that stand in the end.
+
+    The same events through Kafka give the same alerts, byte for byte. Refused lines go to
+    OUT.refused and late ones to OUT.late, with the reason.
+    """
+    # Detectors load their mathematics, which other commands should not wait for.
+    from models.detectors import settings_types
+    from streams.commands.config import SHIPPED
+    from streams.configuration import load
+    from streams.stages import pipeline, pseudonyms
+
+    if out.resolve() in {file.resolve() for file in files}:
+        raise typer.BadParameter("--out must be another file than the input")
+    try:
+        settings = load_settings(config_dir=config)
+        configuration = load(settings.config_dir, SHIPPED, settings_types(), pseudonyms(settings))
+        machine = pipeline(settings, configuration)
+    except Stop as stop:
+        console.print(str(stop), style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(FAILURE) from None
+    found = survey(files)
+    if found.displaced and not sort:
+        console.print(
+            f"[yellow]{found.displaced:,} searches come more than 48 hours after a later one of their source: "
+            "they count as late. Use --sort to read the file by event_time.",
+            soft_wrap=True,
+        )
+    ticker = Ticker(tick_hours * 3600, sources=found.sources, close_after_seconds=CLOSE_AFTER_SECONDS)
+    result = Replay()
+    columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=found.lines, rate="")
+        for result in replay(files, machine, ticker, close=close, in_order=sort):
+            rate = result.lines / max(progress.tasks[0].elapsed or 0.0, 0.001)
+            progress.update(task, completed=result.lines, rate=f"{rate:,.0f} searches/s")
+    try:
+        _write(result, out, everything)
+    except OSError as error:
+        console.print(f"cannot write {out}: {error.strerror}", style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(FAILURE) from None
+    counts = {
+        name: sum(number for (key, _), number in machine.counts.items() if key == name)
+        for name in ("accepted", "refused", "late", "duplicate")
+    }
+    _report(result, out, counts)
+    if as_json:
+        alerts = result.standing.alerts()
+        print(json.dumps({"lines": result.lines, **counts, "alerts": len(alerts), "config_digest": configuration.digest}))
+
+
+def _write(result: Replay, out: Path, everything: bool) -> None:
+    if everything:
+        out.write_bytes(b"".join(encode_alert(alert) + b"\n" for alert in result.stream))
+    else:
+        out.write_bytes(result.standing.lines())
+    for suffix, messages in ((".refused", result.refused), (".late", result.late)):
+        beside = out.with_name(out.name + suffix)
+        if messages:
+            beside.write_bytes(b"".join(message.value + b"\n" for message in messages))
+        else:
+            beside.unlink(missing_ok=True)
+
+
+def _report(result: Replay, out: Path, counts: dict[str, int]) -> None:
+    table = Table("detector", "kind", "severity", "alerts", title=None)
+    totals = Counter((a.detector, a.kind, a.severity) for a in result.standing.alerts())
+    for (detector, kind, severity), number in sorted(totals.items()):
+        table.add_row(detector, kind, severity, f"{number:,}")
+    if totals:
+        console.print(table)
+    said = ", ".join(f"{number:,} {name}" for name, number in counts.items())
+    console.print(f"{result.lines:,} lines read: {said}. {sum(totals.values()):,} alerts in {out}", soft_wrap=True)
+    for name, suffix in (("refused", ".refused"), ("late", ".late")):
+        if counts[name]:
+            console.print(f"[yellow]{counts[name]:,} lines were {name}; they are in {out}{suffix}", soft_wrap=True)

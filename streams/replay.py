@@ -1,0 +1,55 @@
+"""Reading files as the workers would read them from Kafka, in one process and without it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from models.alert import Alert
+from models.pipeline import Pipeline, Standing
+from models.stage import Message
+from models.ticking import Ticker
+from streams.produce import outgoing
+
+#: Messages handed on at once; any number gives the same alerts.
+AT_ONCE = 2000
+
+
+@dataclass
+class Replay:
+    """What a replay gave so far."""
+
+    standing: Standing = field(default_factory=Standing)
+    stream: list[Alert] = field(default_factory=list)
+    """Every version of every alert, in the order in which they were raised."""
+    refused: list[Message] = field(default_factory=list)
+    late: list[Message] = field(default_factory=list)
+    lines: int = 0
+
+
+def replay(
+    files: Iterable[Path], pipeline: Pipeline, ticker: Ticker, *, close: bool = True, in_order: bool = False
+) -> Iterator[Replay]:
+    """Feed files to a pipeline; yields the same growing result after each batch, and at the end.
+
+    `ticker`, `close` and `in_order` mean what they mean for `produce`, whose messages these are.
+    """
+    result = Replay()
+    batch: list[bytes] = []
+
+    def flush() -> None:
+        said = pipeline.feed(batch)
+        result.stream += result.standing.take(said)
+        result.refused += (message for message in said if message.topic == "searches.refused")
+        result.late += (message for message in said if message.topic == "searches.late")
+        batch.clear()
+
+    for item in outgoing(files, ticker, close=close, in_order=in_order):
+        batch.append(item.value)
+        result.lines += item.file is not None
+        if len(batch) >= AT_ONCE:
+            flush()
+            yield result
+    flush()
+    yield result

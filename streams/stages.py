@@ -1,0 +1,67 @@
+"""The composition root: the configuration made into the stages that workers run."""
+
+from __future__ import annotations
+
+import msgspec
+
+from models.detectors import discover
+from models.ingest import IngestStage
+from models.panel import Chosen, Panel
+from models.pipeline import Pipeline
+from models.pseudonym import Pseudonyms
+from models.watch import WatchStage
+from streams.configuration import Configuration
+from streams.partition import StageKind
+from streams.settings import Settings
+from streams.topics import partition_of
+
+
+def pseudonyms(settings: Settings) -> Pseudonyms:
+    """What replaces staff identities at ingest, and in the roster alike."""
+    key = settings.pseudonym_key
+    return Pseudonyms(key.get_secret_value().encode() if key else b"")
+
+
+def chosen(configuration: Configuration) -> list[Chosen]:
+    """The detectors that are switched on, with their settings."""
+    functions = discover()
+    return [
+        Chosen(
+            name=stanza.name,
+            function=stanza.function,
+            settings=msgspec.convert(stanza.settings, functions[stanza.function].settings_type),
+        )
+        for stanza in configuration.detectors
+        if stanza.enabled
+    ]
+
+
+def pipeline(settings: Settings, configuration: Configuration) -> Pipeline:
+    """Both stages in memory, for replay: the same code and settings as the workers'."""
+    return Pipeline(
+        configuration.reference,
+        chosen(configuration),
+        configuration.digest,
+        pseudonyms=pseudonyms(settings),
+    )
+
+
+def stage_kinds(settings: Settings, configuration: Configuration) -> tuple[StageKind, ...]:
+    """Ingest and watch, each made anew for every partition."""
+    reference, digest = configuration.reference, configuration.digest
+    panel = Panel(chosen(configuration), reference)
+    names = pseudonyms(settings)
+
+    def ingest(partition: int) -> IngestStage:
+        def owns(source_id: str) -> bool:
+            return partition_of(source_id.encode(), settings.partitions) == partition
+
+        return IngestStage(reference, panel.source, digest, pseudonyms=names, partition=partition, owns=owns)
+
+    def watch(partition: int) -> WatchStage:
+        return WatchStage(reference, panel.agency, digest)
+
+    return (
+        StageKind("ingest", IngestStage.version, "searches.raw", ingest),
+        StageKind("watch", WatchStage.version, "searches", watch),
+    )
