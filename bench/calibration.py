@@ -59,7 +59,7 @@ def rule_of(counts: Counts, settings: HighCountSettings) -> Rule:
         minimum_count=settings.minimum_count,
         minimum_history_days=settings.minimum_history_days,
         newcomer_days=settings.newcomer_days,
-        minimum_agency_days=settings.minimum_agency_days,
+        minimum_agency_days=2 * settings.minimum_history_days,
     )
 
 

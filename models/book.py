@@ -11,6 +11,7 @@ searches alone, never on the order in which they came.
 from __future__ import annotations
 
 from collections.abc import Iterable
+
 import msgspec
 from msgspec import Struct
 
@@ -130,9 +131,7 @@ class Book:
 
     def snapshot(self) -> bytes:
         """The state; equal states give equal bytes."""
-        return _pack(
-            _State(dict(sorted(self._episodes.items())), dict(sorted(self._noted.items())))
-        )
+        return _pack(_State(dict(sorted(self._episodes.items())), dict(sorted(self._noted.items()))))
 
     def restore(self, block: bytes) -> None:
         """Take back what `snapshot` gave. Raises ValueError when it cannot be read."""
@@ -182,8 +181,10 @@ def _amended(before: Alert, now: Alert) -> Alert:
     stronger = now if (now.p_value or 0.0) <= (before.p_value or 0.0) else before
     new = [event for event in now.evidence if event not in before.evidence]
     apart = now.window_start >= before.window_end
-    count = before.evidence_count + now.evidence_count if apart else max(
-        before.evidence_count, now.evidence_count, len(before.evidence) + len(new)
+    count = (
+        before.evidence_count + now.evidence_count
+        if apart
+        else max(before.evidence_count, now.evidence_count, len(before.evidence) + len(new))
     )
     severity: Severity = max(before.severity, now.severity, key=SEVERITIES.index)
     return msgspec.structs.replace(

@@ -140,9 +140,13 @@ def _refusal(message: str) -> Refusal:
         )
     if "timezone" in said:
         return Refusal(
-            reason="naive_time", field=path, detail=f"{path} has no time zone; write it as 2020-05-31T19:04:00Z"
+            reason="naive_time",
+            field=path,
+            detail=f"{path} has no time zone; write it as 2020-05-31T19:04:00Z",
         )
     wrong = ", got `" in said
     return Refusal(
-        reason="wrong_type" if wrong else "out_of_range", field=path or None, detail=f"{path or 'message'}: {said}"
+        reason="wrong_type" if wrong else "out_of_range",
+        field=path or None,
+        detail=f"{path or 'message'}: {said}",
     )

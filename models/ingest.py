@@ -108,7 +108,9 @@ class IngestStage:
                 elif verdict == "late":
                     late += 1
                     self._forward(packs, event, record.offset, late=True)
-                    output.messages.append(Message("searches.late", event.source_id.encode(), encode_search(event)))
+                    output.messages.append(
+                        Message("searches.late", event.source_id.encode(), encode_search(event))
+                    )
                 elif verdict == "duplicate":
                     duplicates += 1
                 else:
@@ -122,7 +124,12 @@ class IngestStage:
                 self._refuse(output, record, event)  # type: ignore[arg-type]
         for agency_id, pack in packs.items():
             output.messages.append(Message("searches", agency_id.encode(), encode_pack(pack)))
-        for name, number in (("accepted", accepted), ("late", late), ("duplicate", duplicates), ("ticks", ticks)):
+        for name, number in (
+            ("accepted", accepted),
+            ("late", late),
+            ("duplicate", duplicates),
+            ("ticks", ticks),
+        ):
             if number:
                 output.count(name, by=number)
         return output

@@ -43,4 +43,6 @@ class Panel:
 
     def source(self, source_id: str) -> tuple[SourceDetector, ...]:
         """Fresh detectors for one source."""
-        return tuple(detector(stanza.name, stanza.settings, source_id) for stanza, detector in self._for_source)
+        return tuple(
+            detector(stanza.name, stanza.settings, source_id) for stanza, detector in self._for_source
+        )

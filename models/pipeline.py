@@ -76,9 +76,12 @@ class Standing:
     def take(self, messages: Iterable[Message]) -> list[Alert]:
         """Note the alerts among some messages and return them."""
         alerts = [decode_alert(message.value) for message in messages if message.topic == "alerts"]
-        for alert in alerts:
-            self._alerts[alert.alert_id] = alert
+        self.put(alerts)
         return alerts
+
+    def put(self, alerts: Iterable[Alert]) -> None:
+        """Note alerts, later ones over earlier ones."""
+        self._alerts.update((alert.alert_id, alert) for alert in alerts)
 
     def alerts(self, *, withdrawn: bool = False) -> list[Alert]:
         """By time of decision, then identity; withdrawn ones only when asked for."""

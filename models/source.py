@@ -154,7 +154,9 @@ class SourceLog:
     def _close(self, number: int) -> list[Alert]:
         open_day = self._open.pop(number, None) or _OpenDay({}, [], [])
         self._changed.add(f"day/{number}")
-        rows = sorted(zip(open_day.times, open_day.seen, open_day.sequences, strict=True), key=lambda row: row[:2])
+        rows = sorted(
+            zip(open_day.times, open_day.seen, open_day.sequences, strict=True), key=lambda row: row[:2]
+        )
         day = SourceDay(
             source_id=self.source_id,
             number=number,

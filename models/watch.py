@@ -49,7 +49,9 @@ class WatchStage:
                 output.messages.append(Message("alerts", alert.alert_id.encode(), encode_alert(alert)))
                 output.count("alerts", f"{alert.detector}|{alert.kind}|{alert.severity}|{alert.status}")
             for search in after:
-                output.messages.append(Message("searches.late", search.source_id.encode(), encode_search(search)))
+                output.messages.append(
+                    Message("searches.late", search.source_id.encode(), encode_search(search))
+                )
             if after:
                 output.count("after_close", by=len(after))
             if repeats:
@@ -59,7 +61,9 @@ class WatchStage:
     def _agency(self, agency_id: str) -> Agency:
         reference = self._reference
         declared = reference.declared_sources(agency_id)
-        late = max((source.lateness_hours for source in declared), default=reference.source("*").lateness_hours)
+        late = max(
+            (source.lateness_hours for source in declared), default=reference.source("*").lateness_hours
+        )
         agency = self._agencies[agency_id] = Agency(
             agency_id,
             days=LocalDays(reference.agency(agency_id).timezone),

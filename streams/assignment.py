@@ -69,10 +69,10 @@ class Assignment:
     async def _open(self, tp: TP) -> None:
         opener, thread = self._openers[tp.topic], self.consumer.thread
         try:
+            first = (await self.consumer.earliest_offsets(tp))[tp]
+            end = await self._end(tp)
+            extent = Extent(first, end, await thread.committed(tp))
             async with self._loads:
-                first = (await self.consumer.earliest_offsets(tp))[tp]
-                end = await self._end(tp)
-                extent = Extent(first, end, await thread.committed(tp))
                 runner = await opener.open(tp.partition, extent)
             offset = runner.durable
             await self.consumer.seek_wait({tp: offset})

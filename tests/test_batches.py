@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from faust.types import TP
@@ -31,7 +32,7 @@ class Raw:
     """As much of an aiokafka record as is used."""
 
     offset: int
-    value: bytes | None = b"officer1"
+    value: Any = b"officer1"
     timestamp: int = 1_590_900_000_000
     timestamp_type: int = 0
 
@@ -106,6 +107,13 @@ def test_partitions_take_turns() -> None:
     scheduler.most = 2
     handed = [tp for tp, _ in scheduler.iterate({ONE: raws(0, 1, 2, 3, 4), TWO: raws(0)})]
     assert handed == [ONE, TWO, ONE, ONE]
+
+
+def test_a_batch_stays_under_the_size_of_a_message() -> None:
+    scheduler = BatchScheduler()
+    large = [Raw(offset, bytes(size)) for offset, size in enumerate([400_000, 300_000, 100_000, 900_000, 1])]
+    sizes = [[len(record.value) for record in made.records] for _, made in scheduler.iterate({ONE: large})]
+    assert sizes == [[400_000, 300_000], [100_000], [900_000], [1]]
 
 
 @given(st.lists(st.integers(1, 39), max_size=6), st.lists(st.integers(0, 5), min_size=8, max_size=8))

@@ -183,7 +183,7 @@ def test_a_condition_picks_what_is_counted() -> None:
 
 def test_nothing_is_told_before_there_is_history() -> None:
     settings = HighCountSettings()
-    log = honest(settings.minimum_agency_days)
+    log = honest(2 * settings.minimum_history_days)
     for day in log:
         log[day] += burst(day, 40 if (day - START) % 10 == 9 else 0)
     assert list(run(detector(), log)) == []
@@ -392,6 +392,16 @@ def test_agencies_and_tools_without_peers_stand_alone() -> None:
         each[day] += burst(day, 60)
     findings = [{f.entity: f for _, f in run(detector(settings), each)} for each in (log, alone)]
     assert findings[0] == findings[1] and list(findings[0]) == ["lacris"]
+
+
+def test_requesters_without_peers_stand_alone() -> None:
+    settings = HighCountSettings(over="none")
+    log = honest(120)
+    day = START + 119
+    log[day] += burst(day, 25)
+    own = {d: [one for one in searches if one.requester_id == "officer-04"] for d, searches in log.items()}
+    together = [f for _, f in run(detector(settings), log) if f.entity == "officer-04"]
+    assert together and together == [f for _, f in run(detector(settings), own)]
 
 
 def test_blocks_are_small_and_keys_bounded() -> None:

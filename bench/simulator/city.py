@@ -17,6 +17,8 @@ AREAS = {
     "newton": 13, "pacific": 14, "north-hollywood": 15, "foothill": 16, "southeast": 18, "mission": 19,
 }  # fmt: skip
 VALLEY = frozenset({"van-nuys", "west-valley", "north-hollywood", "foothill", "mission"})
+#: Areas with more staff than the others.
+LARGE_AREAS = {"central": 1.3, "wilshire": 1.6, "77th-street": 1.3}
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,10 @@ def los_angeles() -> City:
         Feed("detective-bureau", "nightly"),
         Feed("dms-client", "hourly"),
     )
-    areas = tuple(Unit(name, number, 1 if name in VALLEY else 0, area=name) for name, number in AREAS.items())
+    areas = tuple(
+        Unit(name, number, int(name in VALLEY), area=name, weight=LARGE_AREAS.get(name, 1.0))
+        for name, number in AREAS.items()
+    )
     specialists = (
         Unit("robbery-homicide", 31, 2, weight=1.3, busyness=1.5),
         Unit("gang-narcotics", 32, 2, weight=1.3, busyness=1.3),

@@ -19,7 +19,7 @@ from models.statistics import matched_days
 from models.statistics.account import Account
 from models.statistics.counts import Counts, Expectation
 from models.statistics.history import RING
-from models.statistics.negative_binomial import Floats, central_interval
+from models.statistics.negative_binomial import central_interval
 from models.statistics.open_days import OpenDays
 from models.statistics.recent import RecentCases, RecentEvidence
 from models.statistics.rule import Rule
@@ -42,8 +42,8 @@ class HighCountSettings(Settings, kw_only=True, frozen=True):
     """The peer group: it lends its habits to those with little history, and what befalls all of it
     is no surprise. "unit" only for requesters; "none" compares with the key's own past alone."""
     of: Literal["cases", "searches"] = "cases"
-    """Distinct cases, or searches. For a requester, searches beyond `allowance` a day count like
-    cases if they are more, and a case is not counted again within `case_days`."""
+    """Distinct cases a day, or searches. For a requester, searches beyond `allowance` a day count
+    like cases if they are more, and a case is counted again only after `case_days` without it."""
     allowance: Annotated[int, Meta(ge=0, le=1000)] = 2
     case_days: Annotated[int, Meta(ge=1, le=28)] = 28
     windows: Annotated[tuple[Annotated[int, Meta(ge=1, le=90)], ...], Meta(min_length=1, max_length=8)] = (
@@ -52,7 +52,9 @@ class HighCountSettings(Settings, kw_only=True, frozen=True):
     """Lengths of the windows that end with each day, local days."""
     alpha: Annotated[float, Meta(gt=0, le=0.01)] = 1e-5
     """Largest p-value of a key-day that raises an alert, after multiplying the smallest over the
-    windows by their number (Bonferroni; windows share days, so this errs towards silence)."""
+    windows by their number (Bonferroni; windows share days, so this errs towards silence). At the
+    default, simulated honest officers give 0.02 to 0.03 alerts a day and 1,000 of them
+    (`bench/calibration.py`); 3e-4 for units stays below 0.02."""
     when: str | None = None
     """Only searches for which this condition holds are counted."""
     automatic: bool = False
@@ -65,12 +67,10 @@ class HighCountSettings(Settings, kw_only=True, frozen=True):
     minimum_count: Annotated[int, Meta(ge=1)] = 3
     """Least count in a window that can raise an alert."""
     minimum_history_days: Annotated[int, Meta(ge=1, le=1000)] = 30
-    """Days of service before a key is judged."""
+    """Days of service before a key is judged; the agency's log must be twice as long."""
     newcomer_days: Annotated[int, Meta(ge=1, le=1000)] = 7
     """The same for a requester whose joining or transfer the roster knows: the unit's habits serve
     as history, with the unit's whole spread as uncertainty."""
-    minimum_agency_days: Annotated[int, Meta(ge=1, le=1000)] = 60
-    """Days of the agency's log before the first alert."""
     high_below: Annotated[float, Meta(gt=0, le=1)] = 1e-7
     critical_below: Annotated[float, Meta(gt=0, le=1)] = 1e-12
     """p-values below which an alert is of high and of critical severity; else it is medium."""
@@ -132,10 +132,10 @@ class HighCount(Detector):
             alpha=settings.alpha,
             minimum_count=settings.minimum_count,
             minimum_history_days=settings.minimum_history_days,
-            newcomer_days=settings.newcomer_days,
-            minimum_agency_days=settings.minimum_agency_days,
+            newcomer_days=min(settings.newcomer_days, settings.minimum_history_days),
+            minimum_agency_days=2 * settings.minimum_history_days,
         )
-        self._service = Service(self._counts, self.reference.roster, settings.over == "unit")
+        self._service = Service(self._counts, self.reference.roster, settings.over)
         self._evidence = RecentEvidence()
         by_person = settings.by == "requester" and settings.of == "cases"
         self._cases = RecentCases(settings.case_days) if by_person else None
@@ -190,7 +190,12 @@ class HighCount(Detector):
 
         judged = self._rule.judged(counts, day.number)
         p, place = self._rule.p_values(told, judged)
-        matched, beside = self._match(day.number, told, judged)
+        matched = None
+        if self.settings.calendar:
+            among = self._rule.counted(told) & judged
+            calendar, least = self.reference.calendar, self.settings.minimum_weight
+            matched = matched_days.compare(calendar, self.agency_id, day.number, least, counts, told, among)
+        beside = matched.p if matched is not None else np.ones(len(past))
         findings = []
         for row in np.flatnonzero(np.minimum(p, beside) <= self.settings.alpha).tolist():
             key = past.keys[row]
@@ -214,25 +219,6 @@ class HighCount(Detector):
         if row is None:
             row = past.enter(key, self._counts.group(key if self.settings.over == "none" else ""))
         return row
-
-    def _match(
-        self, number: int, told: Expectation, judged: np.ndarray
-    ) -> tuple[matched_days.MatchedDays | None, Floats]:
-        """The event whose window ends with the day, and each key's p-value beside it."""
-        counts, past, four = self._counts, self._counts.history, self._four
-        if not self.settings.calendar:
-            return None, np.ones(len(past))
-        pool = counts.pool[past.group]
-        phi, tau = counts.dispersion.phi[pool, four], counts.dispersion.tau[pool, four]
-        matched = matched_days.compare(
-            self.reference.calendar, self.agency_id, number, self.settings.minimum_weight, past, phi, tau
-        )
-        if matched is None:
-            return None, np.ones(len(past))
-        mask = self._rule.counted(told) & judged
-        mask[np.arange(len(mask)) != four] = False
-        expected = told.p_values(mask)[four] / matched.event.weight
-        return matched, np.where(mask[four], np.minimum(1.0, np.maximum(expected, matched.p)), 1.0)
 
     def _finding(
         self,

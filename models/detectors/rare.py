@@ -189,7 +189,9 @@ class Rare(Detector):
         whole = agency.counts[aspect].get(value, 0.0) / (agency.totals[aspect] + 1.0)
         units = unit.counts[aspect].get(value, 0.0) + AGENCY_STRENGTH * whole
         prior = units / (unit.totals[aspect] + AGENCY_STRENGTH)
-        return (own.counts[aspect].get(value, 0.0) + UNIT_STRENGTH * prior) / (own.totals[aspect] + UNIT_STRENGTH)
+        return (own.counts[aspect].get(value, 0.0) + UNIT_STRENGTH * prior) / (
+            own.totals[aspect] + UNIT_STRENGTH
+        )
 
     def _chance(self, priors: tuple[_Habit, _Habit, _Habit], aspect: int, value: str) -> float:
         """Chance of a value no more probable than the one observed, the unseen included."""

@@ -174,8 +174,10 @@ class RepeatSubject(Detector):
         start = self._days.start(self._days.at(visits[0].at).day)
         severity: Severity = "critical" if p < settings.alpha * 1e-3 else "high"
         cases = sorted({visit.case for visit in visits if visit.case})
-        said = f"all citing case {cases[0]}" if len(cases) == 1 and len(visits) > 1 else (
-            f"citing {plural(len(cases), 'case number')}" if cases else "citing no case number"
+        said = (
+            f"all citing case {cases[0]}"
+            if len(cases) == 1 and len(visits) > 1
+            else (f"citing {plural(len(cases), 'case number')}" if cases else "citing no case number")
         )
         return Finding(
             entity_kind="requester",

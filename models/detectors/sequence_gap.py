@@ -80,7 +80,9 @@ class SequenceGap(SourceDetector):
         for number, at, event in rows:
             self._see(number, at, event, day.number)
         state = self._state
-        due = [run for run in state.runs if day.ended or day.number - run.found_on >= self.settings.grace_days]
+        due = [
+            run for run in state.runs if day.ended or day.number - run.found_on >= self.settings.grace_days
+        ]
         state.runs = [run for run in state.runs if run not in due][-MOST_RUNS:]
         return [
             self._finding(run) for run in due if run.last - run.first + 1 >= self.settings.minimum_missing

@@ -87,7 +87,11 @@ class Silence(SourceDetector):
             if state.last is not None and at - state.last >= self.settings.minimum_gap_hours * HOUR:
                 findings.append(self._judge(state.last, at, (state.last_event, event), over=True))
             state.last, state.last_event = at, event
-        if not day.ended and state.last is not None and day.end - state.last >= self.settings.minimum_gap_hours * HOUR:
+        if (
+            not day.ended
+            and state.last is not None
+            and day.end - state.last >= self.settings.minimum_gap_hours * HOUR
+        ):
             findings.append(self._judge(state.last, day.end, (state.last_event,), over=False, final=True))
         if not day.ended and (state.told is None or state.told != state.last):
             self._learn(day)
@@ -131,7 +135,9 @@ class Silence(SourceDetector):
         shares = self._weights()
         first, last = int(start // HOUR) + 1, int(end // HOUR)
         weeks, rest = divmod(max(last - first, 0), WEEK_HOURS)
-        expected_hours = weeks * float(WEEK_HOURS) + sum(shares[(first + i) % WEEK_HOURS] for i in range(rest))
+        expected_hours = weeks * float(WEEK_HOURS) + sum(
+            shares[(first + i) % WEEK_HOURS] for i in range(rest)
+        )
         a, b = 1.0 + state.active, max(state.exposure, 1.0)
         log_p = a * (math.log(b) - math.log(b + expected_hours))
         p = math.exp(max(log_p, -690.0))

@@ -36,7 +36,7 @@ class Account:
 
     def sentence(self) -> str:
         """For example "9 searches in 7 days to 31 May 2020 where 1.2 [0-4] were expected; unit
-        median 1; p = 3e-06; 8 of 9 within two days of the demonstration of 30 May 2020"."""
+        median 1; p = 3e-06; 8 of 9 within two days of the demonstration of 30 May 2020."."""
         length = int(self.past.windows[self.place])
         seen = plural(self.searches, "search")
         if self.searches != self.observed:
@@ -47,7 +47,7 @@ class Account:
         if self.matched is not None:
             usual = figure(float(self.matched.mean[self.row]))
             text += f" and {usual} on average on {self.matched.controls} matched occasions"
-        return f"{text}{self._median()}; {chance(self.p)}{self._near(length)}"
+        return f"{text}{self._median()}; {chance(self.p)}{self._near(length)}."
 
     def _median(self) -> str:
         past = self.past

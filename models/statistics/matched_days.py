@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.calendar import Calendar, Event
-from models.statistics.history import RING, History
+from models.statistics.counts import Counts, Expectation
+from models.statistics.history import RING
 from models.statistics.negative_binomial import Floats, upper_tail
 
 #: The window is [-1, +2] days round the event, 4 days long.
@@ -26,23 +27,29 @@ CONTROLS, ENOUGH = 4, 2
 
 @dataclass(frozen=True, slots=True)
 class MatchedDays:
-    """The event and, by key, the mean count round its control days."""
+    """The event, the number of its control days, and by key the mean count round those."""
 
     event: Event
     controls: int
     mean: Floats
     p: Floats
-    """P(as many as observed), given the controls and the event's weight, at most 1."""
+    """The larger of the two chances of as many as observed, over the event's weight, at most 1."""
 
 
 def compare(
-    calendar: Calendar, agency_id: str, day: int, least_weight: float, past: History, phi: Floats, tau: Floats
+    calendar: Calendar,
+    agency_id: str,
+    day: int,
+    least_weight: float,
+    counts: Counts,
+    told: Expectation,
+    among: np.ndarray,
 ) -> MatchedDays | None:
     """Compare the window that ends with `day`, if an event of enough weight lies in its middle.
 
-    `phi` and `tau` are each key's dispersion over such a window. The controls predict by a gamma
-    distribution with the shape (sum + 1/2) / phi. None when there is no event, or fewer than two
-    controls lie within the last 90 days.
+    `told` are the windows that end with the day, one of them 4 days long, and the mask `among` says
+    which are worth it. The controls predict by a gamma distribution with the shape
+    (sum + 1/2) / phi. None when there is no event, or fewer than two controls lie within 90 days.
     """
     events = [one for one in calendar.on(agency_id, day - AFTER) if one.weight >= least_weight]
     if not events:
@@ -55,13 +62,17 @@ def compare(
     ]
     if len(centres) < ENOUGH:
         return None
+    past, four = counts.history, counts.windows.tolist().index(LENGTH)
     around = [[(centre + step) % RING for step in range(-BEFORE, AFTER + 1)] for centre in centres]
-    served = np.stack([past.exposure[days].sum(0) > 0 for days in around])
+    number = np.stack([past.exposure[days].sum(0) > 0 for days in around]).sum(0)
     totals = np.stack([past.counts[days].sum(0) for days in around]).sum(0)
-    number = served.sum(0)
-    shape = (totals + 0.5) / phi
+    pool = counts.pool[past.group]
+    phi, tau = counts.dispersion.phi[pool, four], counts.dispersion.tau[pool, four]
     mean = np.where(number >= ENOUGH, (totals + 0.5) / np.maximum(number, 1), 0.0)
-    variance = phi * mean + (tau + 1 / shape) * mean * mean
-    observed = past.counts[[(day - back) % RING for back in range(LENGTH)]].sum(0)
-    p = np.minimum(1.0, upper_tail(observed, mean, variance * (1 + 1e-9)) / event.weight)
-    return MatchedDays(event, len(centres), mean, p)
+    # A hair above the mean, which a negative binomial's variance must exceed.
+    variance = (phi * mean + (tau + phi / (totals + 0.5)) * mean * mean) * (1 + 1e-9)
+    beside = upper_tail(told.observed[four], mean, variance)
+    mask = np.zeros(among.shape, np.bool_)
+    mask[four] = among[four]
+    both = np.maximum(told.p_values(mask)[four], beside) / event.weight
+    return MatchedDays(event, len(centres), mean, np.where(mask[four], np.minimum(1.0, both), 1.0))

@@ -7,6 +7,8 @@ A requester who is not on the roster serves from the first search on.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from models.roster import Roster
@@ -17,12 +19,12 @@ _OPEN = 1 << 40
 
 
 class Service:
-    """Keeps the rows of a `Counts` in step with a roster."""
+    """Keeps the rows of a `Counts` in step with a roster; `over` says what the peer groups are."""
 
-    def __init__(self, counts: Counts, roster: Roster, by_unit: bool) -> None:
+    def __init__(self, counts: Counts, roster: Roster, over: Literal["unit", "agency", "none"]) -> None:
         self.counts = counts
         self.roster = roster
-        self.by_unit = by_unit
+        self.over = over
         # The roster may have changed since the state was written, so all are looked up once.
         self._all_due = True
 
@@ -36,7 +38,7 @@ class Service:
 
     def enter(self, key: str, unit_id: str, day: int) -> int:
         """The row for a requester who has none yet; `unit_id` is where the first search was made."""
-        row = self.counts.history.enter(key, self._group(unit_id))
+        row = self.counts.history.enter(key, self._group(key, unit_id))
         self._post(row, key, day, unit_id)
         return row
 
@@ -44,10 +46,10 @@ class Service:
         """A requester without a roster entry searched in a unit: that is now the peer group."""
         past = self.counts.history
         if not past.since[row] and past.active[row]:
-            past.group[row] = self._group(unit_id)
+            past.group[row] = self._group(past.keys[row], unit_id)
 
-    def _group(self, unit_id: str) -> int:
-        return self.counts.group(unit_id if self.by_unit else "")
+    def _group(self, key: str, unit_id: str) -> int:
+        return self.counts.group({"unit": unit_id, "agency": "", "none": key}[self.over])
 
     def _post(self, row: int, key: str, day: int, unit_id: str | None) -> None:
         past = self.counts.history
@@ -59,7 +61,7 @@ class Service:
             return
         past.active[row] = True
         past.until[row] = _OPEN if posting.valid_to is None else posting.valid_to
-        past.group[row] = self._group(posting.unit_id)
+        past.group[row] = self._group(key, posting.unit_id)
         if since == past.since[row]:
             return
         if unit_id is None and not past.since[row] and since < self.counts.first_day:

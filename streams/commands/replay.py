@@ -30,7 +30,9 @@ def register(app: typer.Typer) -> None:
 def replay_command(
     files: Annotated[
         list[Path],
-        typer.Option("--input", exists=True, dir_okay=False, readable=True, help="File of events; repeatable."),
+        typer.Option(
+            "--input", exists=True, dir_okay=False, readable=True, help="File of events; repeatable."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Where the alerts go, one JSON object a line.")],
     config: Annotated[Path | None, typer.Option(help="Folder of the configuration.")] = None,
@@ -91,7 +93,16 @@ def replay_command(
     _report(result, out, counts)
     if as_json:
         alerts = result.standing.alerts()
-        print(json.dumps({"lines": result.lines, **counts, "alerts": len(alerts), "config_digest": configuration.digest}))
+        print(
+            json.dumps(
+                {
+                    "lines": result.lines,
+                    **counts,
+                    "alerts": len(alerts),
+                    "config_digest": configuration.digest,
+                }
+            )
+        )
 
 
 def _write(result: Replay, out: Path, everything: bool) -> None:
@@ -115,7 +126,11 @@ def _report(result: Replay, out: Path, counts: dict[str, int]) -> None:
     if totals:
         console.print(table)
     said = ", ".join(f"{number:,} {name}" for name, number in counts.items())
-    console.print(f"{result.lines:,} lines read: {said}. {sum(totals.values()):,} alerts in {out}", soft_wrap=True)
+    console.print(
+        f"{result.lines:,} lines read: {said}. {sum(totals.values()):,} alerts in {out}", soft_wrap=True
+    )
     for name, suffix in (("refused", ".refused"), ("late", ".late")):
         if counts[name]:
-            console.print(f"[yellow]{counts[name]:,} lines were {name}; they are in {out}{suffix}", soft_wrap=True)
+            console.print(
+                f"[yellow]{counts[name]:,} lines were {name}; they are in {out}{suffix}", soft_wrap=True
+            )

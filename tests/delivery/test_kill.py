@@ -52,7 +52,7 @@ def runs(
     broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Future[int]]]:
     # Side by side, because most of the time goes in waiting for the group's time-outs.
-    with ThreadPoolExecutor(3) as pool:
+    with ThreadPoolExecutor(6) as pool:
         yield {
             fault: pool.submit(
                 kill_and_recover, broker.bootstrap, fault, tmp_path_factory.mktemp(fault.partition(":")[0])

@@ -98,9 +98,7 @@ def test_repeated_searches_change_nothing(function: str, plan: Plan, data: st.Da
 @pytest.mark.parametrize("function", DETECTORS)
 @LAWS
 @given(plan=plans(), cut=st.integers(1, 10_000), second=st.integers(1, 10_000))
-def test_a_restart_at_any_point_changes_nothing(
-    function: str, plan: Plan, cut: int, second: int
-) -> None:
+def test_a_restart_at_any_point_changes_nothing(function: str, plan: Plan, cut: int, second: int) -> None:
     messages = Log(plan.searches(), 40).messages()
     expected = alerts_of(run(messages, maker(function))[0])
     places = sorted({0, cut % len(messages), second % len(messages), len(messages)})
@@ -130,9 +128,7 @@ def test_a_restart_at_any_point_changes_nothing(
 @pytest.mark.parametrize("function", DETECTORS)
 @LAWS
 @given(plan=plans(), others=plans("elsewhere"))
-def test_agencies_do_not_influence_each_other(
-    function: str, plan: Plan, others: Plan
-) -> None:
+def test_agencies_do_not_influence_each_other(function: str, plan: Plan, others: Plan) -> None:
     found, other = plan.searches(), others.searches()
     for one in other:
         one.source_id = "elsewhere-" + one.source_id

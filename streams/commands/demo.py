@@ -1,0 +1,53 @@
+"""`./probewatch demo`: see it all work, in about a minute and a half."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from streams.exits import FAILURE, Stop
+
+#: What a shell reports for a program ended by Ctrl-C.
+INTERRUPTED = 130
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("demo")(demo)
+
+
+def demo(
+    seconds: Annotated[float, typer.Option(min=20, max=3600, help="How long it should take in all.")] = 90.0,
+    headless: Annotated[
+        bool, typer.Option("--headless", help="Plain lines, and end by itself when all is told.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another city.")] = 0,
+    web_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of /metrics; another is taken when it is not free.")
+    ] = 6066,
+    keep: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Keep the simulated files in this folder.")
+    ] = None,
+) -> None:
+    """Stream two simulated police years through a broker and a worker; alerts appear as they happen.
+
+    At the end a table says which of the hidden incidents were caught, after how long, and how many
+    alerts were false. Exit code 1 if a search is unaccounted for or replay disagrees.
+    """
+    from streams.broker import BrokerError
+    from streams.demo.show import demo as show
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        good = show(seed=seed, seconds=seconds, headless=headless, web_port=web_port, folder=keep)
+    except (Stop, BrokerError) as stop:
+        Console(stderr=True).print(str(stop), style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(FAILURE) from None
+    except KeyboardInterrupt:
+        Console(stderr=True).print("Stopped; nothing is left running.")
+        raise typer.Exit(INTERRUPTED) from None
+    raise typer.Exit(0 if good else FAILURE)

@@ -1,0 +1,221 @@
+"""The demo itself: everything started, watched, summed up and ended."""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+import time
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+from bench.evaluation import evaluate
+from bench.labels import read_labels
+from bench.officer_days import officer_days
+from bench.scorecard import render
+from bench.simulator.generate import build, simulate
+from models.alert import Alert
+from models.detectors import settings_types
+from models.pipeline import Standing
+from models.ticking import Ticker
+from streams.broker import EmbeddedBroker
+from streams.configuration import load
+from streams.demo.stream import Feeding, Listening
+from streams.demo.worker import ROOT, Worker, running, wait_until_ready
+from streams.exits import Stop
+from streams.replay import Replay, replay
+from streams.settings import Settings, load_settings
+from streams.stages import pipeline
+from streams.survey import survey
+from streams.topics import ensure
+
+SHIPPED = ROOT / "config"
+#: Seconds that a start and the summing up may take of the time that was asked for.
+AROUND = 15.0
+STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim"}
+
+
+def demo(*, seed: int, seconds: float, headless: bool, web_port: int, folder: Path | None) -> bool:
+    """Run the demo for about `seconds`. True when all is accounted for and replay agrees.
+
+    Raises:
+        Stop: something could not be started; the text says what to do.
+        KeyboardInterrupt: as it comes; everything is ended by then.
+    """
+    console = Console(force_terminal=False if headless else None, highlight=False)
+    began = time.monotonic()
+    with ExitStack() as stack:
+        place = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="probewatch-demo-")))
+        world = build("demo", seed, 2)
+        written = simulate(world, place, SHIPPED)
+        console.print(
+            f"Simulated {written.searches:,} searches of about {_officers(place)} officers of Los Angeles, "
+            f"{world.city.first} to {world.city.last}, with {len(written.incidents)} incidents hidden in them, "
+            "on the real calendar of demonstrations."
+        )
+        broker = stack.enter_context(EmbeddedBroker())
+        console.print(
+            f"Broker at {broker.bootstrap} (embedded, in memory: no state survives it, and it knows no "
+            "idempotent writes; what Apache Kafka gives besides is in docs/architecture.md)."
+        )
+        environment = {
+            "PROBEWATCH_BROKER": broker.url,
+            "PROBEWATCH_PARTITIONS": "4",
+            "PROBEWATCH_TICKS": "off",
+            "PROBEWATCH_SESSION_TIMEOUT": "6",
+            "PROBEWATCH_CONFIG_DIR": str(place),
+            "PROBEWATCH_DATA_DIR": str(place),
+        }
+        settings = load_settings(
+            broker=broker.url,
+            partitions=4,
+            ticks="off",
+            session_timeout=6,
+            topics_create=True,
+            config_dir=place,
+            data_dir=place,
+        )
+        ensure(settings)
+        worker = stack.enter_context(running(environment, _free(web_port), place / "worker.log"))
+        wait_until_ready(worker, 60)
+        console.print(
+            f"Worker ready. Metrics {worker.address}/metrics, health {worker.address}/healthz and /readyz."
+        )
+        listening = Listening(settings)
+        stack.callback(listening.close)
+        file = place / "events.jsonl"
+        feeding = Feeding(
+            settings, file, survey([file]), max(5.0, seconds - AROUND - (time.monotonic() - began))
+        )
+        stack.callback(feeding.stop)
+        feeding.start()
+        _watch(console, worker, feeding, listening, headless)
+        if feeding.error is not None:
+            raise Stop(f"the searches could not be sent: {feeding.error}")
+        good = _settle(console, worker, feeding, listening)
+        good = _compare(console, settings, file, listening) and good
+        alerts = listening.stream
+        console.print(
+            render(
+                evaluate(
+                    alerts,
+                    read_labels(place / "labels.jsonl"),
+                    decoys=read_labels(place / "decoys.jsonl"),
+                    officer_days=officer_days(place / "roster.csv", world.city.first, world.city.last),
+                )
+            )
+        )
+        if not headless:
+            console.print(f"\nStill running: {worker.address}/metrics. Ctrl-C ends it.")
+            while True:
+                time.sleep(0.5)
+                worker.check()
+    return good
+
+
+def _watch(console: Console, worker: Worker, feeding: Feeding, listening: Listening, headless: bool) -> None:
+    """Show alerts as they come until all searches are sent."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[said]}"),
+    )
+    with Progress(*columns, console=console, disable=headless) as progress:
+        task = progress.add_task("searches", total=feeding.total, said="")
+        last = 0.0
+        while feeding.going:
+            for alert, before in listening.poll(0.2):
+                _tell(console, alert, before)
+            sent = feeding.delivery.lines
+            day = datetime.fromtimestamp(feeding.now, UTC).strftime("%d %b %Y") if feeding.now else ""
+            progress.update(task, completed=sent, said=f"{day}, {len(listening.standing)} alerts")
+            if headless and time.monotonic() - last > 5:
+                last = time.monotonic()
+                console.print(f"  {sent:>6,} of {feeding.total:,} searches sent, {day}", style="dim")
+            worker.check()
+
+
+def _settle(console: Console, worker: Worker, feeding: Feeding, listening: Listening) -> bool:
+    """Wait until the worker has read everything; check that every search is accounted for."""
+    quiet_since = time.monotonic()
+    deadline = quiet_since + 60
+    figures: dict[str, float] = {}
+    while time.monotonic() < deadline:
+        if told := listening.poll(0.3):
+            quiet_since = time.monotonic()
+            for alert, before in told:
+                _tell(console, alert, before)
+        figures = worker.figures()
+        worker.check()
+        lag = sum(value for series, value in figures.items() if series.startswith("probewatch_lag_records{"))
+        if figures and lag == 0 and time.monotonic() - quiet_since > 1.5:
+            break
+    taken = {
+        name: int(
+            sum(
+                v
+                for series, v in figures.items()
+                if series.split("{")[0] == f"probewatch_searches_{name}_total"
+            )
+        )
+        for name in ("accepted", "refused", "late", "duplicate")
+    }
+    lines = feeding.delivery.lines
+    said = ", ".join(f"{number:,} {name}" for name, number in taken.items())
+    console.print(f"\n{lines:,} searches sent: {said}; {feeding.delivery.ticks:,} ticks.")
+    if sum(taken.values()) != lines or not feeding.delivery.complete:
+        console.print("The numbers do NOT add up.", style="bold red")
+        return False
+    return True
+
+
+def _compare(console: Console, settings: Settings, file: Path, listening: Listening) -> bool:
+    """Whether a replay of the file gives what went through Kafka, byte for byte."""
+    configuration = load(settings.config_dir, SHIPPED, settings_types())
+    result = Replay()
+    for result in replay([file], pipeline(settings, configuration), Ticker(sources=survey([file]).sources)):
+        pass
+    live = Standing()
+    live.put(listening.standing.values())
+    same = live.lines() == result.standing.lines()
+    number = len(result.standing.alerts())
+    if same:
+        console.print(f"Replay of the file gives the same {number} alerts, byte for byte.\n")
+    else:
+        console.print("Replay of the file does NOT give the same alerts.\n", style="bold red")
+    return same
+
+
+def _tell(console: Console, alert: Alert, before: Alert | None) -> None:
+    """One line for an alert that is new, withdrawn, or became worse."""
+    if before is not None and alert.status != "withdrawn" and alert.severity == before.severity:
+        return
+    entity = f"{alert.entity_kind} {alert.entity}"
+    console.print(
+        f"[{STYLES[alert.severity]}]{alert.severity:>8}[/] {alert.decided_at:%d %b %Y} [bold]{alert.detector}[/] "
+        f"{entity} ({alert.status}): ",
+        end="",
+    )
+    console.print(alert.explanation, markup=False)
+
+
+def _officers(place: Path) -> int:
+    with (place / "roster.csv").open() as lines:
+        return len({line.split(",", 1)[0] for line in lines}) - 1
+
+
+def _free(port: int) -> int:
+    """The port, or any free one when it is taken or 0."""
+    for wanted in (port, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", wanted))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise Stop(f"no free port for the worker's metrics (tried {port})")
