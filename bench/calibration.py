@@ -60,6 +60,7 @@ def rule_of(counts: Counts, settings: HighCountSettings) -> Rule:
         minimum_history_days=settings.minimum_history_days,
         newcomer_days=settings.newcomer_days,
         minimum_agency_days=2 * settings.minimum_history_days,
+        episode_days=settings.episode_days,
     )
 
 
@@ -68,13 +69,15 @@ def judge(counts: Counts, rule: Rule, day: int, today: Ints, into: Result) -> No
     rows = np.flatnonzero(today)
     told = counts.close(day, rows, today[rows], today[rows])
     judged = rule.judged(counts, day)
-    into.key_days += int(judged.sum())
+    into.key_days += int(judged.any(axis=0).sum())
     p = told.p_values(told.beyond(0.0) & judged)
     for place, length in enumerate(counts.windows.tolist()):
         for level in LEVELS:
             into.tails[length, level] += int((p[place] <= level).sum())
     corrected, _ = rule.p_values(told, judged)
-    for row in np.flatnonzero(corrected <= rule.alpha).tolist():
+    raised = np.flatnonzero(corrected <= rule.alpha)
+    counts.history.told[raised] = day
+    for row in raised.tolist():
         into.found.setdefault(row, []).append(day)
 
 

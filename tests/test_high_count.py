@@ -140,6 +140,17 @@ def test_a_sustained_rise_is_found_by_the_longer_windows() -> None:
     assert all(any(one.requester_id == "officer-04" for one in log[number]) for number, _ in found)
 
 
+def test_a_burst_is_not_told_again_by_windows_that_still_hold_it() -> None:
+    log = honest(220)
+    day = START + 119
+    log[day] += burst(day, 40)
+    assert {number for number, _ in run(detector(), log)} == {day}
+    # What comes weeks later is new, and told by the windows that do not reach back.
+    later = START + 170
+    log[later] += burst(later, 40)
+    assert {number for number, _ in run(detector(), log)} == {day, later}
+
+
 def test_several_searches_of_one_case_are_one_case() -> None:
     log = honest(120)
     day = START + 119

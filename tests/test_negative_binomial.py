@@ -57,10 +57,10 @@ def test_the_fast_lanes_screen_never_lies_above_what_is_critical(
     mean = np.array([[mu] for mu, _ in windows])
     variance = np.array([[mu * (1 + excess)] for mu, excess in windows])
     outlook = Expectation(np.zeros(mean.shape, np.int64), mean, variance)
-    rule = Rule(tuple(range(len(windows))), alpha, 1, 30, 7, 60)
-    screen = int(rule.screen(outlook, np.array([True]))[0])
-    assert 1 <= screen <= rule.critical(outlook, 0)
-    assert rule.screen(outlook, np.array([False]))[0] == NEVER
+    rule = Rule(tuple(range(len(windows))), alpha, 1, 30, 7, 60, 7)
+    screen = int(rule.screen(outlook, np.ones(mean.shape, bool))[0])
+    assert 1 <= screen <= rule.critical(outlook, np.ones(mean.shape, bool), 0)
+    assert rule.screen(outlook, np.zeros(mean.shape, bool))[0] == NEVER
 
 
 def test_nothing_expected_is_nothing_proved() -> None:

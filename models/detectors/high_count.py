@@ -44,16 +44,16 @@ class HighCountSettings(Settings, kw_only=True, frozen=True):
     of: Literal["cases", "searches"] = "cases"
     """Distinct cases a day, or searches. For a requester, searches beyond `allowance` a day count
     like cases if they are more, and a case is counted again only after `case_days` without it."""
-    allowance: Annotated[int, Meta(ge=0, le=1000)] = 2
+    allowance: Annotated[int, Meta(ge=0, le=1000)] = 8
     case_days: Annotated[int, Meta(ge=1, le=28)] = 28
     windows: Annotated[tuple[Annotated[int, Meta(ge=1, le=90)], ...], Meta(min_length=1, max_length=8)] = (
         1, 7, 28, 90,
     )  # fmt: skip
     """Lengths of the windows that end with each day, local days."""
-    alpha: Annotated[float, Meta(gt=0, le=0.01)] = 1e-5
+    alpha: Annotated[float, Meta(gt=0, le=0.01)] = 3e-5
     """Largest p-value of a key-day that raises an alert, after multiplying the smallest over the
     windows by their number (Bonferroni; windows share days, so this errs towards silence). At the
-    default, simulated honest officers give 0.02 to 0.03 alerts a day and 1,000 of them
+    default, simulated honest officers give 0.003 to 0.03 alerts a day and 1,000 of them
     (`bench/calibration.py`); 3e-4 for units stays below 0.02."""
     when: str | None = None
     """Only searches for which this condition holds are counted."""
@@ -91,8 +91,9 @@ class HighCount(Detector):
     Every key has a rate, learned from its discounted past and its peer group, and scaled by the day
     of the week and by what its peers did (itself left out). The p-value of a window is the chance
     of as many counts or more; the smallest over the windows times their number is the key-day's.
-    A day that is not itself above its expectation raises nothing, so that a burst is told when it
-    happens and not for as long as windows remember it.
+    A day that is not itself above its expectation raises nothing, and windows that reach back to an
+    alert of an earlier episode are left out, so that a burst is told when it happens and not for as
+    long as windows remember it.
 
     Innocent explanations: a large case or a task force of one's own, covering for colleagues on
     leave, a change of duty that the roster does not show, entering a backlog, training on live data.
@@ -134,6 +135,7 @@ class HighCount(Detector):
             minimum_history_days=settings.minimum_history_days,
             newcomer_days=min(settings.newcomer_days, settings.minimum_history_days),
             minimum_agency_days=2 * settings.minimum_history_days,
+            episode_days=settings.episode_days,
         )
         self._service = Service(self._counts, self.reference.roster, settings.over)
         self._evidence = RecentEvidence()
@@ -197,7 +199,9 @@ class HighCount(Detector):
             matched = matched_days.compare(calendar, self.agency_id, day.number, least, counts, told, among)
         beside = matched.p if matched is not None else np.ones(len(past))
         findings = []
-        for row in np.flatnonzero(np.minimum(p, beside) <= self.settings.alpha).tolist():
+        raised = np.flatnonzero(np.minimum(p, beside) <= self.settings.alpha)
+        past.told[raised] = day.number
+        for row in raised.tolist():
             key = past.keys[row]
             tally = tallies.get(key) or Tally(day.start)
             round_event = matched is not None and bool(beside[row] < p[row])

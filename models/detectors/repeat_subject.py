@@ -35,7 +35,7 @@ class RepeatSubjectSettings(Settings, kw_only=True, frozen=True):
     """Settings of `repeat_subject`."""
 
     episode_days: Annotated[int, Meta(ge=0, le=365)] = 60
-    alpha: Annotated[float, Meta(gt=0, lt=1)] = 1e-6
+    alpha: Annotated[float, Meta(gt=0, lt=1)] = 1e-5
     """Largest p-value that raises an alert."""
     horizon_days: Annotated[int, Meta(ge=7, le=366)] = 90
     """Visits further back are forgotten."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from itertools import accumulate
 from typing import Annotated
 
 import msgspec
@@ -19,12 +20,16 @@ WEEK_HOURS = 168
 #: Hours of the week are smoothed towards an even spread by so many active hours.
 EVEN = 50.0
 HALF_LIFE_DAYS = 90.0
+#: Pauses with more expected activity than this teach the tail; below it the closed form stands.
+TAIL_FROM = 2.0
+#: The tail is that of the closed form until so many long pauses have been seen.
+TAIL_PRIOR = 20.0
 
 
 class SilenceSettings(Settings, kw_only=True, frozen=True):
     """Settings of `silence`."""
 
-    alpha: Annotated[float, Meta(gt=0, lt=1)] = 1e-6
+    alpha: Annotated[float, Meta(gt=0, lt=1)] = 1e-4
     """Largest chance of a pause as long as this that raises an alert."""
     minimum_history_days: Annotated[int, Meta(ge=1)] = 28
     minimum_gap_hours: Annotated[float, Meta(gt=0)] = 12.0
@@ -43,6 +48,10 @@ class _State(Struct, array_like=True):
     last_event: str = ""
     told: float | None = None
     """Start of the pause that was last reported."""
+    long_pauses: float = 0.0
+    """Pauses with more than TAIL_FROM active hours expected, discounted."""
+    excess: float = 0.0
+    """By how many expected active hours they exceeded it, discounted."""
 
 
 class Silence(SourceDetector):
@@ -51,9 +60,11 @@ class Silence(SourceDetector):
     Searches come in bursts, so hours with at least one search are counted, not searches. With a
     gamma posterior for their rate (a' = 1 + active hours, b' = weighted hours watched, both with a
     half-life of 90 days) the chance of no active hour during an expected activity E is
-    (b' / (b' + E))^a'. E weighs each hour of the pause by the source's own week. The pause is
-    counted up to the moment before which everything should have arrived (lateness). A silence
-    that was reported does not teach the rate.
+    (b' / (b' + E))^a'. E weighs each hour of the pause by the source's own week. Quiet days come
+    together, so the tail is the source's own: with theta the mean excess of its pauses over two
+    expected active hours (at least 1, shrunk to 1 with weight 20), -ln p beyond that point is
+    divided by theta. The pause is counted up to the moment before which everything should have
+    arrived (lateness). A silence that was reported does not teach anything.
 
     Innocent explanations: maintenance, an outage, an upload that failed, a holiday in a small unit,
     a system that was taken out of service.
@@ -72,6 +83,7 @@ class Silence(SourceDetector):
         super().__init__(name, settings, source_id)
         self._state = _State([0.0] * WEEK_HOURS)
         self._shares: list[float] | None = None
+        self._summed: list[float] = []
 
     def tick(self, complete_until: float, latest: float, latest_event: str) -> Finding | None:
         """Judge the pause since the newest search, as far as the log should be complete."""
@@ -84,8 +96,13 @@ class Silence(SourceDetector):
         state = self._state
         findings = []
         for at, event in zip(day.times, day.event_ids, strict=True):
-            if state.last is not None and at - state.last >= self.settings.minimum_gap_hours * HOUR:
-                findings.append(self._judge(state.last, at, (state.last_event, event), over=True))
+            if state.last is not None and at - state.last > 2 * HOUR:
+                finding = None
+                if at - state.last >= self.settings.minimum_gap_hours * HOUR:
+                    finding = self._judge(state.last, at, (state.last_event, event), over=True)
+                    findings.append(finding)
+                if finding is None:
+                    self._learn_pause(state.last, at)
             state.last, state.last_event = at, event
         if (
             not day.ended
@@ -113,7 +130,30 @@ class Silence(SourceDetector):
         for hour in sorted(busy):
             state.profile[hour % WEEK_HOURS] += 1.0
         state.days += 1
+        state.long_pauses *= kept
+        state.excess *= kept
         self._shares = None
+
+    def _learn_pause(self, start: float, end: float) -> None:
+        state = self._state
+        if state.days < self.settings.minimum_history_days:
+            return
+        beyond = (1.0 + state.active) / max(state.exposure, 1.0) * self._activity(start, end) - TAIL_FROM
+        if beyond > 0:
+            state.long_pauses += 1.0
+            state.excess += beyond
+
+    def _activity(self, start: float, end: float) -> float:
+        """The whole hours between two moments, each weighted by its share of the week's activity."""
+        shares = self._weights()
+        first, last = int(start // HOUR) + 1, int(end // HOUR)
+        if last <= first:
+            return 0.0
+        weeks, rest = divmod(last - first, WEEK_HOURS)
+        if not self._summed:
+            self._summed = list(accumulate(shares * 2, initial=0.0))
+        begin = first % WEEK_HOURS
+        return weeks * float(WEEK_HOURS) + self._summed[begin + rest] - self._summed[begin]
 
     def _weights(self) -> list[float]:
         """Expected activity of each hour of the week; 1 is the average."""
@@ -121,6 +161,7 @@ class Silence(SourceDetector):
             total = sum(self._state.profile) + EVEN
             each = EVEN / WEEK_HOURS
             self._shares = [(seen + each) * WEEK_HOURS / total for seen in self._state.profile]
+            self._summed = []
         return self._shares
 
     def _judge(
@@ -132,14 +173,13 @@ class Silence(SourceDetector):
         told = state.told == start
         if told and not over:
             return None
-        shares = self._weights()
-        first, last = int(start // HOUR) + 1, int(end // HOUR)
-        weeks, rest = divmod(max(last - first, 0), WEEK_HOURS)
-        expected_hours = weeks * float(WEEK_HOURS) + sum(
-            shares[(first + i) % WEEK_HOURS] for i in range(rest)
-        )
+        expected_hours = self._activity(start, end)
         a, b = 1.0 + state.active, max(state.exposure, 1.0)
         log_p = a * (math.log(b) - math.log(b + expected_hours))
+        theta = max(1.0, (TAIL_PRIOR + state.excess) / (TAIL_PRIOR + state.long_pauses))
+        bend = -a * math.log1p(TAIL_FROM / a)
+        if log_p < bend:
+            log_p = bend + (log_p - bend) / theta
         p = math.exp(max(log_p, -690.0))
         if p > self.settings.alpha and not told:
             return None

@@ -1,6 +1,6 @@
 """The past of many keys, kept as columns: discounted sums and the last 91 days of each key.
 
-Memory is 20 bytes a key and day for 91 days plus 50 + 32 bytes a window, whatever the volume.
+Memory is 20 bytes a key and day for 91 days plus 73 + 32 bytes a window, whatever the volume.
 Columns grow by doubling. Rings are laid out by day, so that closing a day touches one slice of
 them and a checkpoint finds only one week of them changed.
 """
@@ -29,7 +29,8 @@ _DAILY: dict[str, Any] = {
 }
 _TOTALS: dict[str, Any] = {
     "known": np.float64, "served": np.float64, "calm": np.float64, "shock": np.float64,
-    "days": np.int64, "group": np.int64, "since": np.int64, "until": np.int64, "active": np.bool_,
+    "days": np.int64, "group": np.int64, "since": np.int64, "until": np.int64, "told": np.int64,
+    "active": np.bool_,
 }  # fmt: skip
 _WINDOWED: dict[str, Any] = {
     "known_before": np.float64, "served_before": np.float64,
@@ -63,6 +64,8 @@ class History:
     """First day of the current posting, 0 without a roster entry."""
     until: Ints
     """Day on which the posting has to be looked up again."""
+    told: Ints
+    """Last day that raised an alert, 0 before any."""
     active: np.ndarray
     known_before: Floats
     """By window: A as it stood before the window."""

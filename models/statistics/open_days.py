@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from models.search import Search
 from models.statistics.counts import Counts, Expectation
 from models.statistics.recent import RecentCases
@@ -23,6 +25,7 @@ class _OpenDay:
     critical: list[int] | None = None
     """By row, the least count worth a closer look; None until worked out for the closed days."""
     outlook: Expectation | None = None
+    judged: np.ndarray | None = None
 
 
 class OpenDays:
@@ -69,7 +72,8 @@ class OpenDays:
     def _prepare(self, day: int) -> _OpenDay:
         opened = self._days.setdefault(day, _OpenDay())
         opened.outlook = self._counts.outlook(day)
-        opened.critical = self._rule.screen(opened.outlook, self._rule.judged(self._counts, day)).tolist()
+        opened.judged = self._rule.judged(self._counts, day)
+        opened.critical = self._rule.screen(opened.outlook, opened.judged).tolist()
         # What was told is told still only if it would be told now: an open day then depends on the
         # closed days and its own searches alone, however often the program was restarted.
         for key, tally in opened.tallies.items():
@@ -90,7 +94,8 @@ class OpenDays:
 
     def _reaches(self, opened: _OpenDay, key: str, tally: Tally) -> bool:
         """Whether the count is critical, once it has passed the screen."""
-        if not tally.exact and opened.outlook is not None:
-            tally.critical = self._rule.critical(opened.outlook, self._counts.history.rows[key])
+        if not tally.exact and opened.outlook is not None and opened.judged is not None:
+            row = self._counts.history.rows[key]
+            tally.critical = self._rule.critical(opened.outlook, opened.judged, row)
             tally.exact = True
         return tally.count(self._allowance) >= tally.critical

@@ -17,8 +17,11 @@ from models.statistics.tally import NEVER
 class Rule:
     """The smallest p over the windows, times their number (Bonferroni), against `alpha`.
 
+    All masks and figures are by window (row) and key (column), as in an `Expectation`.
+
     `places` are the windows' rows in an `Expectation`. A day that is not itself above its
-    expectation raises nothing: a burst is told when it happens, not as long as windows remember it.
+    expectation raises nothing, and when an alert is more than `episode_days` old, no window that
+    reaches back to it is judged: a burst is told when it happens, not as long as windows hold it.
     """
 
     places: tuple[int, ...]
@@ -27,14 +30,17 @@ class Rule:
     minimum_history_days: int
     newcomer_days: int
     minimum_agency_days: int
+    episode_days: int
 
     def judged(self, counts: Counts, day: int) -> np.ndarray:
-        """Which keys are in service and have history enough on a day."""
-        past = counts.history
+        """Which windows are judged: of keys in service with history enough, without old alerts."""
+        past, windows = counts.history, counts.windows[:, None]
         if not counts.first_day or day - counts.first_day < self.minimum_agency_days:
-            return np.zeros(len(past), np.bool_)
+            return np.zeros((len(windows), len(past)), np.bool_)
         needed = np.where(past.since > 0, self.newcomer_days, self.minimum_history_days)
-        return np.asarray(past.active & (past.days > needed))
+        since = day - past.told
+        fresh = (past.told == 0) | (since <= self.episode_days) | (windows <= since)
+        return np.asarray(fresh & past.active & (past.days > needed))
 
     def counted(self, told: Expectation) -> np.ndarray:
         """The windows (rows) of keys (columns) that hold enough to be worth a p-value."""
@@ -60,13 +66,15 @@ class Rule:
         beyond = -ndtri(self.alpha / len(self.places)) * np.sqrt(variance) - 1
         needed = np.floor(mean + np.where((mean > 20) | (variance < 20 * mean), beyond, 0.0)).astype(np.int64)
         least = np.maximum(needed, self.minimum_count) - outlook.observed
-        return np.where(judged, np.maximum(least[list(self.places)].min(axis=0), 1), NEVER)
+        least = np.where(judged, np.maximum(least, 1), NEVER)
+        return np.asarray(least[list(self.places)].min(axis=0))
 
-    def critical(self, outlook: Expectation, row: int) -> int:
+    def critical(self, outlook: Expectation, judged: np.ndarray, row: int) -> int:
         """The count from which on an open day raises an alert for one key."""
         places = list(self.places)
         level = self.alpha / len(places)
         exact = critical_count(outlook.mean[places, row], outlook.variance[places, row], level)
         needed = np.maximum(exact, self.minimum_count) - outlook.observed[places, row]
+        needed = np.where(judged[places, row], needed, NEVER)
         today = math.floor(float(outlook.mean[0, row])) + 1
         return max(int(needed.min()), today)
