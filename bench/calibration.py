@@ -76,7 +76,8 @@ def judge(counts: Counts, rule: Rule, day: int, today: Ints, into: Result) -> No
             into.tails[length, level] += int((p[place] <= level).sum())
     corrected, _ = rule.p_values(told, judged)
     raised = np.flatnonzero(corrected <= rule.alpha)
-    counts.history.told[raised] = day
+    anew, _ = rule.p_values(told, judged & rule.fresh(counts, day))
+    counts.history.told[anew <= rule.alpha] = day
     for row in raised.tolist():
         into.found.setdefault(row, []).append(day)
 

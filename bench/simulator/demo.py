@@ -40,8 +40,8 @@ def demo(seed: int) -> World:
     rng = generator(seed, "demo")
 
     world.add(silence.silence(world, city.feed("valley-gateway"), day(2, 10), 9, 1))
-    officer = world.pick_officer(rng, day(3, 17), 2)
-    world.add(burst.burst(world, officer, day(3, 17), 2, 14, 1, rng))
+    officer = world.pick_officer(rng, day(5, 14, 2019), 2)
+    world.add(burst.burst(world, officer, day(5, 14, 2019), 2, 14, 1, rng))
     wilshire = city.unit("wilshire")
     world.add(demonstration.surge(world, wilshire, day(5, 30), 45, 4.5, 1, rng))
     officer = world.pick_officer(rng, day(7, 15), 2, load=shared_account.WELL_USED)

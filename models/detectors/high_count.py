@@ -200,7 +200,11 @@ class HighCount(Detector):
         beside = matched.p if matched is not None else np.ones(len(past))
         findings = []
         raised = np.flatnonzero(np.minimum(p, beside) <= self.settings.alpha)
-        past.told[raised] = day.number
+        fresh = self._rule.fresh(counts, day.number)
+        anew = np.minimum(
+            self._rule.p_values(told, judged & fresh)[0], np.where(fresh[self._four], beside, 1.0)
+        )
+        past.told[anew <= self.settings.alpha] = day.number
         for row in raised.tolist():
             key = past.keys[row]
             tally = tallies.get(key) or Tally(day.start)

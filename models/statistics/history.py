@@ -65,7 +65,7 @@ class History:
     until: Ints
     """Day on which the posting has to be looked up again."""
     told: Ints
-    """Last day that raised an alert, 0 before any."""
+    """Last day that raised an alert by itself, 0 before any."""
     active: np.ndarray
     known_before: Floats
     """By window: A as it stood before the window."""

@@ -20,8 +20,8 @@ class Rule:
     All masks and figures are by window (row) and key (column), as in an `Expectation`.
 
     `places` are the windows' rows in an `Expectation`. A day that is not itself above its
-    expectation raises nothing, and when an alert is more than `episode_days` old, no window that
-    reaches back to it is judged: a burst is told when it happens, not as long as windows hold it.
+    expectation raises nothing. A window that reaches back to an alert may amend it for
+    `episode_days` and is then not judged: a burst is told when it happens, not as long as windows hold it.
     """
 
     places: tuple[int, ...]
@@ -34,13 +34,17 @@ class Rule:
 
     def judged(self, counts: Counts, day: int) -> np.ndarray:
         """Which windows are judged: of keys in service with history enough, without old alerts."""
-        past, windows = counts.history, counts.windows[:, None]
+        past = counts.history
         if not counts.first_day or day - counts.first_day < self.minimum_agency_days:
-            return np.zeros((len(windows), len(past)), np.bool_)
+            return np.zeros((len(counts.windows), len(past)), np.bool_)
         needed = np.where(past.since > 0, self.newcomer_days, self.minimum_history_days)
-        since = day - past.told
-        fresh = (past.told == 0) | (since <= self.episode_days) | (windows <= since)
-        return np.asarray(fresh & past.active & (past.days > needed))
+        amending = day - past.told <= self.episode_days
+        served = past.active & (past.days > needed)
+        return np.asarray((self.fresh(counts, day) | amending) & served)
+
+    def fresh(self, counts: Counts, day: int) -> np.ndarray:
+        """Which windows hold nothing that raised an alert before."""
+        return np.asarray(counts.windows[:, None] <= day - counts.history.told)
 
     def counted(self, told: Expectation) -> np.ndarray:
         """The windows (rows) of keys (columns) that hold enough to be worth a p-value."""
