@@ -55,7 +55,7 @@ class Finding(Struct, kw_only=True, frozen=True):
     decided_at: float | None = None
     """When the facts were complete; None means when the window closed."""
     opened: float | None = None
-    """What the identity hangs on when it is not the start of the window."""
+    """What the identity hangs on when it is not the day of the finding."""
 
 
 class Alert(Struct, kw_only=True, frozen=True):
@@ -90,7 +90,7 @@ class Alert(Struct, kw_only=True, frozen=True):
 def alert_id(detector: str, agency_id: str | None, entity: str, clause: str | None, opened: float) -> str:
     """A stable identity: the same finding always gets the same 32 hexadecimal digits.
 
-    `opened` is the start (epoch seconds) of the window in which the episode began.
+    `opened` is the start (epoch seconds) of the day on which the episode began.
     """
     parts = (detector, agency_id or "", entity, clause or "", f"{opened:.6f}")
     text = "".join(f"{len(part)}:{part}" for part in parts)

@@ -78,15 +78,20 @@ class Book:
             if noted.key == key and 0 <= day_start - noted.day_start <= reach + DAY:
                 return None
         status: Status = "final" if detector.kind == "policy" else "provisional"
-        alert = self._alert(detector, finding, status, at)
+        alert = self._alert(detector, finding, status, at, day_start)
         self._noted[alert.alert_id] = Noted(alert, key, day_start)
         return alert
 
     def close(
-        self, detector: Reporter, findings: Iterable[Finding], day_end: float, decided_at: float
+        self,
+        detector: Reporter,
+        findings: Iterable[Finding],
+        day_start: float,
+        day_end: float,
+        decided_at: float,
     ) -> list[Alert]:
-        """The findings of a complete day that ended at `day_end`; `decided_at` is the event time
-        at which the day could be known to be complete."""
+        """The findings of the complete day from `day_start` to `day_end`; `decided_at` is the event
+        time at which the day could be known to be complete."""
         alerts = []
         for finding in findings:
             key = _key(detector, finding)
@@ -95,10 +100,10 @@ class Book:
                 finding.opened is not None
                 or max(finding.first_seen, day_end - DAY) - episode.ended <= detector.episode_days * DAY
             ):
-                alert = _amended(episode.alert, self._alert(detector, finding, "amended", decided_at))
+                alert = _amended(episode.alert, self._alert(detector, finding, "amended", decided_at, day_start))
             else:
                 repeated = detector.kind == "policy" and len(finding.evidence) > 1
-                alert = self._alert(detector, finding, "amended" if repeated else "final", decided_at)
+                alert = self._alert(detector, finding, "amended" if repeated else "final", decided_at, day_start)
             noted = self._noted.pop(alert.alert_id, None)
             already = noted.alert if noted is not None else episode.alert if episode is not None else None
             self._episodes[key] = Episode(alert, day_end)
@@ -109,7 +114,7 @@ class Book:
     def once(self, detector: Reporter, finding: Finding, at: float) -> Alert:
         """A finding that stands for itself, outside any window: a late search that breaks a rule.
         Its identity hangs on its evidence."""
-        alert = self._alert(detector, finding, "final", at)
+        alert = self._alert(detector, finding, "final", at, finding.first_seen)
         which = f"{finding.clause}@{','.join(finding.evidence)}"
         identity = alert_id(detector.name, self._agency_id, finding.entity, which, finding.first_seen)
         return msgspec.structs.replace(alert, alert_id=identity)
@@ -141,8 +146,11 @@ class Book:
             raise ValueError(f"the book of alerts cannot be read: {error}") from error
         self._episodes, self._noted = state.episodes, state.noted
 
-    def _alert(self, detector: Reporter, finding: Finding, status: Status, at: float) -> Alert:
-        opened = finding.opened if finding.opened is not None else finding.window_start
+    def _alert(
+        self, detector: Reporter, finding: Finding, status: Status, at: float, day_start: float
+    ) -> Alert:
+        # Not the window's start: the complete day may be told by a window of another length.
+        opened = finding.opened if finding.opened is not None else day_start
         return Alert(
             alert_id=alert_id(detector.name, self._agency_id, finding.entity, finding.clause, opened),
             detector=detector.name,

@@ -170,7 +170,7 @@ class SourceLog:
         alerts: list[Alert] = []
         named = [Reporter.of(detector) for detector in self._detectors]
         for detector, who in zip(self._detectors, named, strict=True):
-            alerts += self._book.close(who, detector.close(day), day.end, day.end + self.lateness)
+            alerts += self._book.close(who, detector.close(day), day.start, day.end, day.end + self.lateness)
         return alerts + self._book.end_day(day.start, day.end, episodes_longest(named))
 
     def snapshot(self, *, full: bool) -> dict[str, bytes]:
