@@ -30,6 +30,17 @@ class _State(Struct, array_like=True):
     """Partition of the raw log, in decimal, -> offset of the last search taken from it."""
 
 
+class _OpenDay:
+    """The searches of a day that is still open, as they arrived."""
+
+    __slots__ = ("ids", "searches", "times")
+
+    def __init__(self, searches: list[Search] | None = None) -> None:
+        self.searches = searches or []
+        self.times = [search.event_time.timestamp() for search in self.searches]
+        self.ids = {search.event_id for search in self.searches}
+
+
 class Agency:
     """State of one agency. `lateness` (seconds) is how long after a day's end it is known to be
     complete; it dates the final alerts."""
@@ -49,17 +60,19 @@ class Agency:
         self._lateness = lateness
         self._detectors = tuple(detectors)
         self._named = tuple(Reporter.of(detector) for detector in detectors)
-        self._watching = tuple(
-            (detector, named)
-            for detector, named in zip(self._detectors, self._named, strict=True)
+        pairs = tuple(zip(self._detectors, self._named, strict=True))
+        self._observers = tuple(
+            (detector.observe, named)
+            for detector, named in pairs
             if type(detector).observe is not Detector.observe
         )
-        self._rules = tuple(pair for pair in self._watching if pair[0].kind == "policy")
+        self._rules = tuple(pair for pair in pairs if pair[0].kind == "policy")
         self._book = book
         self._state = _State(None, dict.fromkeys(sources, NEVER), {})
-        self._open: dict[int, list[Search]] = {}
-        self._ids: dict[int, set[str]] = {}
+        self._open: dict[int, _OpenDay] = {}
         self._changed = {"book", "detectors"}
+        self._touched: set[int] = set()
+        """Open days that changed since the last snapshot."""
         self._stored: set[str] = set()
 
     @property
@@ -70,7 +83,7 @@ class Agency:
     @property
     def open_searches(self) -> int:
         """Searches kept until their day closes."""
-        return sum(map(len, self._open.values()))
+        return sum(len(day.searches) for day in self._open.values())
 
     def take(self, pack: Pack) -> tuple[list[Alert], list[Search], int]:
         """Absorb one pack. Returns the alerts, the searches that came after their day had closed,
@@ -101,26 +114,32 @@ class Agency:
             elif state.closed is not None and hour.day <= state.closed:
                 after.append(search)
                 alerts += self._late(search, at)
-            elif search.event_id in self._ids.setdefault(hour.day, set()):
+            elif not self._accept(search, at, hour, alerts):
                 repeats += 1
-            else:
-                self._accept(search, at, hour, alerts)
         while mark is not None:
             alerts += self._mark(mark[1], mark[2])
             mark = next(marks, None)
         state.absorbed[origin] = last
         return alerts, after, repeats
 
-    def _accept(self, search: Search, at: float, hour: LocalHour, alerts: list[Alert]) -> None:
-        self._ids[hour.day].add(search.event_id)
-        self._open.setdefault(hour.day, []).append(search)
-        self._changed.add(f"open/{hour.day}")
-        for detector, named in self._watching:
-            for finding in detector.observe(search, hour):
+    def _accept(self, search: Search, at: float, hour: LocalHour, alerts: list[Alert]) -> bool:
+        """Keep a search until its day closes and show it to the fast lane; False for a repeat."""
+        day = self._open.get(hour.day)
+        if day is None:
+            day = self._open[hour.day] = _OpenDay()
+        if search.event_id in day.ids:
+            return False
+        day.ids.add(search.event_id)
+        day.searches.append(search)
+        day.times.append(at)
+        self._touched.add(hour.day)
+        for observe, named in self._observers:
+            for finding in observe(search, hour):
                 alert = self._book.note(named, finding, self._days.start(hour.day), at)
                 if alert is not None:
                     alerts.append(alert)
                     self._changed.add("book")
+        return True
 
     def _mark(self, source_id: str, watermark: float) -> list[Alert]:
         marks = self._state.marks
@@ -152,17 +171,19 @@ class Agency:
         return alerts
 
     def _close(self, number: int) -> list[Alert]:
-        searches = self._open.pop(number, [])
-        self._ids.pop(number, None)
-        self._changed.add(f"open/{number}")
-        searches.sort(key=lambda search: (search.event_time, search.event_id))
-        times = tuple(search.event_time.timestamp() for search in searches)
+        opened = self._open.pop(number, None) or _OpenDay()
+        self._touched.add(number)
+        # Ids are unique within the day, so searches themselves are never compared.
+        rows = sorted(
+            (at, search.event_id, search) for at, search in zip(opened.times, opened.searches, strict=True)
+        )
+        times = tuple(row[0] for row in rows)
         day = Day(
             agency_id=self.agency_id,
             number=number,
             start=self._days.start(number),
             end=self._days.end(number),
-            searches=tuple(searches),
+            searches=tuple(row[2] for row in rows),
             times=times,
             hours=tuple(self._days.at(at).hour for at in times),
         )
@@ -177,9 +198,9 @@ class Agency:
         blocks = {"state": _pack(self._state)}
         if full or "book" in changed:
             blocks["book"] = self._book.snapshot()
-        for number, searches in self._open.items():
-            if full or f"open/{number}" in changed:
-                blocks[f"open/{number}"] = _pack(searches)
+        for number, day in self._open.items():
+            if full or number in self._touched:
+                blocks[f"open/{number}"] = _pack(day.searches)
         if full or "detectors" in changed:
             judged = {
                 f"detector/{detector.name}/{name}": block
@@ -191,9 +212,8 @@ class Agency:
                 blocks |= dict.fromkeys(self._stored - judged.keys(), b"")
             self._stored = set(judged)
         if not full:
-            for name in changed:
-                if name.startswith("open/") and int(name[5:]) not in self._open:
-                    blocks[name] = b""
+            blocks |= {f"open/{number}": b"" for number in self._touched if number not in self._open}
+        self._touched.clear()
         changed.clear()
         return blocks
 
@@ -204,19 +224,17 @@ class Agency:
             self._book.restore(blocks["book"])
             for name, block in blocks.items():
                 if name.startswith("open/"):
-                    searches = msgspec.msgpack.decode(block, type=list[Search])
-                    self._open[int(name[5:])] = searches
-                    self._ids[int(name[5:])] = {search.event_id for search in searches}
+                    self._open[int(name[5:])] = _OpenDay(msgspec.msgpack.decode(block, type=list[Search]))
         except (KeyError, msgspec.DecodeError) as error:
             raise ValueError(f"state of agency {self.agency_id!r} cannot be read: {error!r}") from error
         self._stored = {name for name in blocks if name.startswith("detector/")}
         for detector in self._detectors:
             prefix = f"detector/{detector.name}/"
             detector.restore({n[len(prefix) :]: b for n, b in blocks.items() if n.startswith(prefix)})
-        for detector, _ in self._watching:
-            for searches in self._open.values():
-                for search in searches:
-                    detector.observe(search, self._days.at(search.event_time.timestamp()))
+        for day in self._open.values():
+            for search, at in zip(day.searches, day.times, strict=True):
+                for observe, _ in self._observers:
+                    observe(search, self._days.at(at))
 
 
 _pack = msgspec.msgpack.Encoder(order="deterministic").encode

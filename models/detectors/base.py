@@ -18,7 +18,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING, ClassVar
 
 from msgspec import Struct
@@ -54,6 +55,21 @@ class Day:
     """`event_time` of each search, epoch seconds."""
     hours: tuple[int, ...]
     """Local hour 0-23 of each search."""
+    _groups: dict[str, dict[str, list[int]]] = field(default_factory=dict, repr=False, compare=False)
+
+    def manual_by(self, name: str) -> Mapping[str, list[int]]:
+        """Places in `searches` by the value of a text field, in canonical order; automatic look-ups
+        (hot list, batch) are left out. Made once and shared by all detectors."""
+        groups = self._groups.get(name)
+        if groups is None:
+            groups = self._groups[name] = {}
+            for index, (value, kind) in enumerate(map(attrgetter(name, "search_type"), self.searches)):
+                if kind == "manual":
+                    if value in groups:
+                        groups[value].append(index)
+                    else:
+                        groups[value] = [index]
+        return groups
 
 
 class Detector(ABC):

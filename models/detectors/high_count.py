@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
@@ -29,6 +30,8 @@ from models.statistics.tally import CASES_ONLY, Tally
 if TYPE_CHECKING:
     from models.reference import Reference
 
+#: The field of a search that names whom it counts for.
+_FIELDS = {"requester": "requester_id", "unit": "unit_id", "tool": "tool"}
 #: p-values are not told below this; beyond it the model has nothing to say.
 LEAST_P = 1e-300
 
@@ -116,6 +119,13 @@ class HighCount(Detector):
         super().__init__(name, settings, reference, agency_id)
         self._days = LocalDays(reference.agency(agency_id).timezone)
         self._when = compile_condition(self.settings.when) if self.settings.when else None
+        canonical = reference.tools.canonical
+        self._key: Callable[[Search], str] = {
+            "requester": attrgetter("requester_id"),
+            "unit": attrgetter("unit_id"),
+            "tool": lambda search: canonical(search.tool),
+            "agency": lambda search: agency_id,
+        }[self.settings.by]
         self._allowance = 0 if self.settings.of == "searches" else CASES_ONLY
         if self.settings.by == "requester" and self.settings.of == "cases":
             self._allowance = self.settings.allowance
@@ -143,24 +153,41 @@ class HighCount(Detector):
         self._cases = RecentCases(settings.case_days) if by_person else None
         self._open = OpenDays(self._counts, self._cases, self._rule, self._allowance)
 
-    def _key(self, search: Search) -> str | None:
-        """Whom a search counts for, None when it does not count."""
-        settings = self.settings
-        if search.search_type != "manual" and not settings.automatic:
-            return None
-        if self._when is not None and not self._when(search):
-            return None
-        if settings.by == "requester":
-            return search.requester_id
-        if settings.by == "unit":
-            return search.unit_id
-        return self.reference.tools.canonical(search.tool) if settings.by == "tool" else self.agency_id
+    def _counts_towards(self, search: Search) -> bool:
+        """Whether the settings count this search."""
+        if search.search_type != "manual" and not self.settings.automatic:
+            return False
+        return self._when is None or self._when(search)
+
+    def _by_key(self, day: Day) -> dict[str, list[Search]]:
+        """The searches of a closed day that count, by key, in canonical order."""
+        searches = day.searches
+        if self._when is None and not self.settings.automatic and self.settings.by != "agency":
+            grouped = [
+                (self._key(searches[places[0]]), [searches[place] for place in places])
+                for places in day.manual_by(_FIELDS[self.settings.by]).values()
+            ]
+        else:
+            grouped = [(self._key(one), [one]) for one in searches if self._counts_towards(one)]
+        found: dict[str, list[Search]] = {}
+        for key, own in grouped:
+            known = found.get(key)
+            if known is None:
+                found[key] = own
+            else:
+                known += own
+        for key, own in found.items() if self.settings.by == "tool" else ():
+            # Searches under several spellings of one name come back into their order.
+            found[key] = sorted(own, key=lambda one: (one.event_time, one.event_id))
+        return found
 
     def observe(self, search: Search, at: LocalHour) -> Sequence[Finding]:
         """Told once a key and day, when the count reaches what the closed days make critical."""
+        if not self._counts_towards(search):
+            return ()
         key = self._key(search)
-        tally = self._open.add(key, search, at.day) if key is not None else None
-        if key is None or tally is None:
+        tally = self._open.add(key, search, at.day)
+        if tally is None:
             return ()
         told = self._open.seen(key, at.day)
         p, place = self._rule.p_values(told, self._rule.judged(self._counts, at.day))
@@ -171,14 +198,10 @@ class HighCount(Detector):
         """Judge every key whose day is above its expectation, then learn from the day."""
         counts, past = self._counts, self._counts.history
         tallies: dict[str, Tally] = {}
-        for search, at in zip(day.searches, day.times, strict=True):
-            key = self._key(search)
-            if key is not None:
-                tally = tallies.get(key)
-                if tally is None:
-                    before = self._cases.before(key) if self._cases is not None else ()
-                    tally = tallies[key] = Tally(at, before)
-                tally.add(search)
+        for key, searches in self._by_key(day).items():
+            before = self._cases.before(key) if self._cases is not None else ()
+            tally = tallies[key] = Tally(searches[0].event_time.timestamp(), before)
+            tally.add_all(searches)
         if self.settings.by == "requester":
             self._service.follow(day.number)
         rows = np.array([self._row(key, tally, day.number) for key, tally in tallies.items()], np.int64)

@@ -46,22 +46,17 @@ class PolicyClause(Detector):
         self._policy = reference.policy.bind(
             agency_id, agency.policies, timezone=agency.timezone, tools=reference.tools
         )
-        self._seen: dict[int, set[tuple[str, str]]] = {}
+        self._breaches: dict[int, dict[str, tuple[Clause, ...]]] = {}
+        """By open day and event id what `observe` found; searches that break nothing are not in it."""
 
     def observe(self, search: Search, at: LocalHour) -> Sequence[Finding]:
-        """The first breach of a clause by a requester in a day goes out at once."""
+        """A breach goes out at once; the book drops what an alert of the day already says."""
         moment = search.event_time.timestamp()
         clauses = self._policy.violations(search, moment)
         if not clauses:
             return ()
-        seen = self._seen.setdefault(at.day, set())
-        findings = []
-        for clause in clauses:
-            key = (clause.id, search.requester_id)
-            if key not in seen:
-                seen.add(key)
-                findings.append(self._finding(clause, [search], [moment], at.day))
-        return findings
+        self._breaches.setdefault(at.day, {})[search.event_id] = clauses
+        return [self._finding(clause, [search], [moment], at.day) for clause in clauses]
 
     def judge(self, search: Search, at: float) -> Sequence[Finding]:
         """A search that came too late for its window."""
@@ -70,10 +65,10 @@ class PolicyClause(Detector):
 
     def close(self, day: Day) -> Iterable[Finding]:
         """All breaches of the day, one finding per clause and requester."""
-        self._seen.pop(day.number, None)
+        found = self._breaches.pop(day.number, {})
         breaches: dict[tuple[str, str], tuple[Clause, list[Search], list[float]]] = {}
-        for search, at in zip(day.searches, day.times, strict=True):
-            for clause in self._policy.violations(search, at):
+        for search, at in zip(day.searches, day.times, strict=True) if found else ():
+            for clause in found.get(search.event_id, ()):
                 _, searches, times = breaches.setdefault((clause.id, search.requester_id), (clause, [], []))
                 searches.append(search)
                 times.append(at)
@@ -113,4 +108,4 @@ class PolicyClause(Detector):
 
     def restore(self, blocks: Mapping[str, bytes]) -> None:
         """Nothing to take back."""
-        self._seen.clear()
+        self._breaches.clear()

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
 from models.alert import Finding
-from models.days import LocalDays
 from models.detectors.base import Day, Detector, Settings
-from models.search import Search
 from models.wording import chance, day_text, figure, plural
 
 if TYPE_CHECKING:
@@ -30,6 +28,9 @@ MOST_SHARED_VALUES = 4096
 HALF_LIFE_DAYS = 180.0
 #: A chance below this is "surprising" when the model checks itself.
 SURPRISING = 0.01
+#: A share of the own habit that makes a value unremarkable in whatever company: five values of this
+#: probability still have a joint chance above SURPRISING.
+USUAL = 0.1
 
 
 class RareSettings(Settings, kw_only=True, frozen=True):
@@ -45,15 +46,17 @@ class RareSettings(Settings, kw_only=True, frozen=True):
 
 
 class _Habit(Struct, array_like=True):
-    """How often each value was seen, in days, discounted; `at` is the day of the last update."""
+    """How often each value was seen, in days. Counts grow with time instead of fading: what is seen
+    on day d weighs 2^(d / half-life), so only ratios within one habit mean anything."""
 
     at: int
+    """Day of the last update."""
     counts: list[dict[str, float]]
-    """For each aspect, value -> discounted days."""
+    """For each aspect, value -> weight."""
     totals: list[float]
-    """For each aspect, the sum of its counts."""
+    """For each aspect, the sum of its weights."""
     days: int = 0
-    """Days with searches, not discounted."""
+    """Days with searches."""
 
 
 class _Checked(Struct, array_like=True):
@@ -90,8 +93,6 @@ class Rare(Detector):
 
     def __init__(self, name: str, settings: Settings, reference: Reference, agency_id: str) -> None:
         super().__init__(name, settings, reference, agency_id)
-        self._days = LocalDays(reference.agency(agency_id).timezone)
-        self._aspects = [_READ[aspect] for aspect in self.settings.of]
         self._reset()
 
     def _reset(self) -> None:
@@ -99,50 +100,84 @@ class Rare(Detector):
         self._units: dict[str, _Habit] = {}
         self._agency = self._new(0)
         self._check = _Checked()
+        self._origin: int | None = None
+        """First day; weights are 1 then and double every half-life."""
+        self._weight = 1.0
+        self._learned: list[tuple[_Habit, set[tuple[str, ...]]]] = []
 
     def close(self, day: Day) -> Iterable[Finding]:
         """Judge each requester's day against the habits before it, then learn the day."""
-        ways: dict[str, dict[tuple[str, ...], list[int]]] = {}
-        units: dict[str, str] = {}
-        for index, (search, hour) in enumerate(zip(day.searches, day.hours, strict=True)):
-            if search.search_type != "manual":
-                continue
-            way = tuple(read(search, hour) for read in self._aspects)
-            ways.setdefault(search.requester_id, {}).setdefault(way, []).append(index)
-            units[search.requester_id] = search.unit_id
+        if self._origin is None:
+            self._origin = day.number
+        self._weight = 2.0 ** ((day.number - self._origin) / HALF_LIFE_DAYS)
+        columns = [self._column(aspect, day) for aspect in self.settings.of]
+        ways_at = list(zip(*columns, strict=True))
+        by_requester = day.manual_by("requester_id")
         findings = []
-        unit_days: dict[str, list[set[str]]] = {}
-        seen = {who: self._values(done) for who, done in ways.items()}
-        for who in sorted(ways):
-            finding = self._judge(who, units[who], ways[who], day)
-            if finding is not None:
-                findings.append(finding)
-        for who in sorted(ways):
-            self._learn(self._requesters, who, day.number, seen[who], MOST_VALUES)
-            merged = unit_days.setdefault(units[who], [set() for _ in self._aspects])
-            for values, more in zip(merged, seen[who], strict=True):
-                values |= more
-        for unit in sorted(unit_days):
-            self._learn(self._units, unit, day.number, unit_days[unit], MOST_SHARED_VALUES)
-            self._add(self._agency, day.number, unit_days[unit], MOST_SHARED_VALUES)
+        in_units: dict[str, list[set[str]]] = {}
+        for who in sorted(by_requester):
+            places = by_requester[who]
+            unit = day.searches[places[-1]].unit_id
+            habit = self._requesters.get(who)
+            ways = {ways_at[place] for place in places}
+            if habit is not None and habit.days >= self.settings.minimum_days:
+                self._check.expected += SURPRISING
+                if not self._usual(habit, ways):
+                    ordered = {way: [p for p in places if ways_at[p] == way] for way in sorted(ways)}
+                    finding = self._judge(who, unit, habit, ordered, day)
+                    if finding is not None:
+                        findings.append(finding)
+            elif habit is None:
+                habit = self._requesters[who] = self._new(day.number)
+            unit_values = in_units.get(unit)
+            if unit_values is None:
+                unit_values = in_units[unit] = [set() for _ in columns]
+            self._learned.append((habit, ways))
+            for way in ways:
+                for values, value in zip(unit_values, way, strict=True):
+                    values.add(value)
+        # Nobody's day is judged by what others did on it.
+        for habit, ways in self._learned:
+            self._add(habit, day.number, [set(values) for values in zip(*ways, strict=True)], MOST_VALUES)
+        self._learned.clear()
+        for unit in sorted(in_units):
+            habit = self._units.get(unit)
+            if habit is None:
+                habit = self._units[unit] = self._new(day.number)
+            self._add(habit, day.number, in_units[unit], MOST_SHARED_VALUES)
+            self._add(self._agency, day.number, in_units[unit], MOST_SHARED_VALUES)
         return findings
 
+    def _column(self, aspect: Aspect, day: Day) -> list[str]:
+        """What each search of the day shows of an aspect."""
+        if aspect == "tool":
+            return [self.reference.tools.canonical(search.tool) for search in day.searches]
+        if aspect == "hour":
+            return [_BLOCKS[hour] for hour in day.hours]
+        field = "workstation_id" if aspect == "workstation" else aspect
+        return [getattr(search, field) or "" for search in day.searches]
+
+    def _usual(self, habit: _Habit, ways: Iterable[Sequence[str]]) -> bool:
+        """Whether the requester's own habit alone makes all of this unremarkable: a chance is never
+        below the probability of the value itself, nor that below its own part."""
+        strength = UNIT_STRENGTH * self._weight
+        for way in ways:
+            for counts, total, value in zip(habit.counts, habit.totals, way, strict=True):
+                if counts.get(value, 0.0) < USUAL * (total + strength):
+                    return False
+        return True
+
     def _judge(
-        self, who: str, unit: str, ways: Mapping[tuple[str, ...], list[int]], day: Day
+        self, who: str, unit: str, habit: _Habit, ways: Mapping[tuple[str, ...], list[int]], day: Day
     ) -> Finding | None:
-        habit = self._requesters.get(who)
-        if habit is None or habit.days < self.settings.minimum_days:
-            return None
         priors = (habit, self._units.get(unit) or self._new(day.number), self._agency)
-        # A chance is never below the probability of the value itself, which is cheap to know.
         least = min(
             _product([self._probability(priors, i, value) for i, value in enumerate(way)]) for way in ways
         )
-        self._check.expected += SURPRISING
         if least * len(ways) > SURPRISING:
             return None
         best, best_way, best_parts = 1.0, None, ()
-        for way in sorted(ways):
+        for way in ways:
             parts = tuple(self._chance(priors, i, value) for i, value in enumerate(way))
             joint = _product(parts)
             if joint < best:
@@ -156,13 +191,13 @@ class Rare(Detector):
         if len(indexes) < self.settings.minimum_searches:
             return None
         said = " and ".join(
-            f"{aspect} {value or 'none'} (seen on {figure(round(habit.counts[i].get(value, 0.0), 1))} of "
-            f"{habit.days} days)"
+            f"{aspect} {value or 'none'} (seen on {self._days_of(habit, i, value)} of {habit.days} days)"
             for i, (aspect, value) in enumerate(zip(self.settings.of, best_way, strict=True))
             if best_parts[i] < 0.2
         )
         total = sum(map(len, ways.values()))
         expected = total * math.prod(best_parts)
+        upper = 1 if expected > 0.025 else 0
         return Finding(
             entity_kind="requester",
             entity=who,
@@ -175,31 +210,37 @@ class Rare(Detector):
             score=-math.log(max(p, 1e-300)),
             observed=float(len(indexes)),
             expected=expected,
-            interval=(0.0, 1.0 if expected > 0.025 else 0.0),
+            interval=(0.0, float(upper)),
             evidence=tuple(day.searches[index].event_id for index in indexes),
             explanation=(
-                f"{plural(len(indexes), 'search')} on {day_text(day.number)} in a way that is new for this "
-                f"requester: {said}; {figure(expected)} [0-{1 if expected > 0.025 else 0}] expected; {chance(p)}."
+                f"{plural(len(indexes), 'search')} on {day_text(day.number)} in a way that is new for "
+                f"this requester: {said}; {figure(expected)} [0-{upper}] expected; {chance(p)}."
             ),
         )
+
+    def _days_of(self, habit: _Habit, aspect: int, value: str) -> str:
+        """About how many of the habit's days showed a value."""
+        share = habit.counts[aspect].get(value, 0.0) / (habit.totals[aspect] or 1.0)
+        return figure(round(share * habit.days))
 
     def _probability(self, priors: tuple[_Habit, _Habit, _Habit], aspect: int, value: str) -> float:
         """Predictive probability of one value."""
         own, unit, agency = priors
-        whole = agency.counts[aspect].get(value, 0.0) / (agency.totals[aspect] + 1.0)
-        units = unit.counts[aspect].get(value, 0.0) + AGENCY_STRENGTH * whole
-        prior = units / (unit.totals[aspect] + AGENCY_STRENGTH)
-        return (own.counts[aspect].get(value, 0.0) + UNIT_STRENGTH * prior) / (
-            own.totals[aspect] + UNIT_STRENGTH
-        )
+        weight = self._weight
+        whole = agency.counts[aspect].get(value, 0.0) / (agency.totals[aspect] + weight)
+        units = unit.counts[aspect].get(value, 0.0) + AGENCY_STRENGTH * weight * whole
+        prior = units / (unit.totals[aspect] + AGENCY_STRENGTH * weight)
+        mine = own.counts[aspect].get(value, 0.0) + UNIT_STRENGTH * weight * prior
+        return mine / (own.totals[aspect] + UNIT_STRENGTH * weight)
 
     def _chance(self, priors: tuple[_Habit, _Habit, _Habit], aspect: int, value: str) -> float:
         """Chance of a value no more probable than the one observed, the unseen included."""
         own, unit, agency = priors
+        weight = self._weight
         unseen = (
-            UNIT_STRENGTH / (own.totals[aspect] + UNIT_STRENGTH)
-            * AGENCY_STRENGTH / (unit.totals[aspect] + AGENCY_STRENGTH)
-            / (agency.totals[aspect] + 1.0)
+            UNIT_STRENGTH * weight / (own.totals[aspect] + UNIT_STRENGTH * weight)
+            * AGENCY_STRENGTH * weight / (unit.totals[aspect] + AGENCY_STRENGTH * weight)
+            * weight / (agency.totals[aspect] + weight)
         )  # fmt: skip
         # Equal probabilities must compare as equal although they were rounded differently.
         bound = max(self._probability(priors, aspect, value), unseen) * (1 + 1e-9)
@@ -207,27 +248,16 @@ class Rare(Detector):
         all_values = (self._probability(priors, aspect, other) for other in values)
         return min(1.0, unseen + sum(p for p in all_values if p <= bound))
 
-    def _values(self, ways: Iterable[Sequence[str]]) -> list[set[str]]:
-        return [set(values) for values in zip(*ways, strict=True)]
-
     def _new(self, day: int) -> _Habit:
-        return _Habit(day, [{} for _ in self._aspects], [0.0] * len(self._aspects))
+        return _Habit(day, [{} for _ in self.settings.of], [0.0] * len(self.settings.of))
 
-    def _learn(self, habits: dict[str, _Habit], key: str, day: int, seen: list[set[str]], most: int) -> None:
-        habit = habits.get(key)
-        if habit is None:
-            habit = habits[key] = self._new(day)
-        self._add(habit, day, seen, most)
-
-    def _add(self, habit: _Habit, day: int, seen: list[set[str]], most: int) -> None:
-        faded = 0.5 ** ((day - habit.at) / HALF_LIFE_DAYS)
-        for aspect, (counts, values) in enumerate(zip(habit.counts, seen, strict=True)):
-            if faded < 1.0:
-                for value in counts:
-                    counts[value] *= faded
+    def _add(self, habit: _Habit, day: int, seen: Iterable[Iterable[str]], most: int) -> None:
+        weight = self._weight
+        for aspect, values in enumerate(seen):
+            counts = habit.counts[aspect]
             for value in sorted(values):
-                counts[value] = counts.get(value, 0.0) + 1.0
-            habit.totals[aspect] = habit.totals[aspect] * faded + len(values)
+                counts[value] = counts.get(value, 0.0) + weight
+                habit.totals[aspect] += weight
             while len(counts) > most:
                 rarest = min((count, value) for value, count in counts.items())[1]
                 habit.totals[aspect] -= counts.pop(rarest)
@@ -236,7 +266,7 @@ class Rare(Detector):
 
     def snapshot(self) -> dict[str, bytes]:
         """`shared` (units, agency, self-check) and the requesters in blocks of about 1,000."""
-        blocks = {"shared": _pack((self._units, self._agency, self._check))}
+        blocks = {"shared": _pack((self._origin, self._units, self._agency, self._check))}
         names = sorted(self._requesters)
         for start in range(0, len(names), 1000):
             part = {name: self._requesters[name] for name in names[start : start + 1000]}
@@ -249,8 +279,8 @@ class Rare(Detector):
         if not blocks:
             return
         try:
-            self._units, self._agency, self._check = msgspec.msgpack.decode(
-                blocks["shared"], type=tuple[dict[str, _Habit], _Habit, _Checked]
+            self._origin, self._units, self._agency, self._check = msgspec.msgpack.decode(
+                blocks["shared"], type=tuple[int | None, dict[str, _Habit], _Habit, _Checked]
             )
             for name in sorted(blocks):
                 if name.startswith("requesters/"):
@@ -270,11 +300,6 @@ def _product(parts: Sequence[float]) -> float:
     return min(1.0, x * total)
 
 
-_READ: dict[str, Callable[[Search, int], str]] = {
-    "tool": lambda search, hour: search.tool.casefold(),
-    "workstation": lambda search, hour: search.workstation_id or "",
-    "hour": lambda search, hour: f"{hour // 4 * 4:02d}-{hour // 4 * 4 + 3:02d}",
-    "purpose": lambda search, hour: search.purpose,
-    "access_channel": lambda search, hour: search.access_channel or "",
-}
+#: Hours of the day in six blocks of four.
+_BLOCKS = tuple(f"{hour // 4 * 4:02d}-{hour // 4 * 4 + 3:02d}" for hour in range(24))
 _pack = msgspec.msgpack.Encoder(order="deterministic").encode

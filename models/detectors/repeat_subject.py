@@ -45,7 +45,7 @@ class RepeatSubjectSettings(Settings, kw_only=True, frozen=True):
     """Days of the agency's log before the first alert."""
 
 
-class _Visit(Struct, array_like=True, frozen=True):
+class _Visit(Struct, array_like=True, frozen=True, gc=False):
     requester: str
     subject: str
     case: str
@@ -99,25 +99,28 @@ class RepeatSubject(Detector):
         self._by_requester: dict[str, int] = {}
         self._by_subject: dict[str, int] = {}
         self._total = 0
-        self._open: dict[int, dict[Pair, list[_Visit]]] = {}
+        self._open: dict[int, dict[Pair, Search]] = {}
 
     def observe(self, search: Search, at: LocalHour) -> Sequence[Finding]:
         """A first visit of the day to somebody who was visited before is judged at once."""
-        visit = _visit(search)
-        if visit is None:
+        subject = search.subject_ref
+        if subject is None or search.search_type != "manual":
             return ()
-        pair = (visit.requester, visit.subject)
-        today = self._open.setdefault(at.day, {})
+        pair = (search.requester_id, subject)
+        today = self._open.get(at.day)
+        if today is None:
+            today = self._open[at.day] = {}
         if pair in today:
             return ()
-        today[pair] = [visit]
-        before = list(self._pairs.get(pair, ()))
-        for day, open_pairs in sorted(self._open.items()):
-            if day < at.day:
-                before += open_pairs.get(pair, ())
-        if len(before) + 1 < self.settings.minimum_visits:
+        today[pair] = search
+        before = self._pairs.get(pair, ())
+        if len(before) + len(self._open) < self.settings.minimum_visits:
             return ()
-        finding = self._judge([*before, visit], at.day)
+        visits = [*before]
+        for day, open_pairs in sorted(self._open.items()):
+            if day <= at.day and pair in open_pairs:
+                visits.append(_visit(open_pairs[pair]))
+        finding = self._judge(visits, at.day) if len(visits) >= self.settings.minimum_visits else None
         return (finding,) if finding is not None else ()
 
     def close(self, day: Day) -> Iterable[Finding]:
@@ -126,24 +129,30 @@ class RepeatSubject(Detector):
         if self._learned.first_day is None and day.searches:
             self._learned.first_day = day.number
         self._forget(day.number - self.settings.horizon_days)
-        visits: dict[tuple[str, str, str], _Visit] = {}
-        for search in day.searches:
-            visit = _visit(search)
-            if visit is not None:
-                visits.setdefault((visit.requester, visit.subject, visit.case), visit)
         today: dict[Pair, list[_Visit]] = {}
-        for visit in visits.values():
-            today.setdefault((visit.requester, visit.subject), []).append(visit)
+        for search in day.searches:
+            subject = search.subject_ref
+            if subject is None or search.search_type != "manual":
+                continue
+            pair = (search.requester_id, subject)
+            visits = today.get(pair)
+            if visits is None:
+                today[pair] = [_visit(search)]
+            elif all(_case(search) != visit.case for visit in visits):
+                visits.append(_visit(search))
         findings = []
-        for pair in sorted(today):
-            before = self._pairs.get(pair, [])
-            if len(before) + len(today[pair]) >= self.settings.minimum_visits:
-                finding = self._judge([*before, *today[pair]], day.number)
+        again = sorted(pair for pair in today if pair in self._pairs or len(today[pair]) > 1)
+        for pair in again:
+            visits = [*self._pairs.get(pair, ()), *today[pair]]
+            if len(visits) >= self.settings.minimum_visits:
+                finding = self._judge(visits, day.number)
                 if finding is not None:
                     findings.append(finding)
-        for pair in sorted(today):
+        for pair in again:
             self._learn(self._pairs.get(pair, []), today[pair])
-            self._remember(day.number, today[pair])
+        for reached in self._learned.reached:
+            reached[0] += len(today) - len(again)
+        self._remember(day.number, today)
         return findings
 
     def _judge(self, visits: list[_Visit], day: int) -> Finding | None:
@@ -234,17 +243,21 @@ class RepeatSubject(Detector):
             for j in range(was, min(is_now, DEEPEST + 1)):
                 self._learned.reached[scale][j] += 1
 
-    def _remember(self, day: int, visits: list[_Visit]) -> None:
-        for visit in visits:
-            pair = (visit.requester, visit.subject)
-            kept = self._pairs.setdefault(pair, [])
-            if len(kept) >= MOST_VISITS:
-                continue
-            kept.append(visit)
-            self._by_day.setdefault(day, []).append(visit)
-            self._by_requester[visit.requester] = self._by_requester.get(visit.requester, 0) + 1
-            self._by_subject[visit.subject] = self._by_subject.get(visit.subject, 0) + 1
-            self._total += 1
+    def _remember(self, day: int, today: Mapping[Pair, list[_Visit]]) -> None:
+        remembered = self._by_day.setdefault(day, [])
+        for pair, visits in today.items():
+            kept = self._pairs.get(pair)
+            if kept is None:
+                kept = self._pairs[pair] = []
+            new = visits[: MOST_VISITS - len(kept)]
+            kept += new
+            remembered += new
+            requester, subject = pair
+            self._by_requester[requester] = self._by_requester.get(requester, 0) + len(new)
+            self._by_subject[subject] = self._by_subject.get(subject, 0) + len(new)
+            self._total += len(new)
+        if not remembered:
+            del self._by_day[day]
 
     def _forget(self, before: int) -> None:
         for day in [day for day in self._by_day if day < before]:
@@ -275,18 +288,24 @@ class RepeatSubject(Detector):
             self._learned = msgspec.msgpack.decode(blocks["learned"], type=_Learned)
             days = {int(n[4:]): b for n, b in blocks.items() if n.startswith("day/")}
             for day in sorted(days):
-                self._remember(day, msgspec.msgpack.decode(days[day], type=list[_Visit]))
+                visits = msgspec.msgpack.decode(days[day], type=list[_Visit])
+                today: dict[Pair, list[_Visit]] = {}
+                for visit in visits:
+                    today.setdefault((visit.requester, visit.subject), []).append(visit)
+                self._remember(day, today)
         except (KeyError, msgspec.DecodeError) as error:
             raise ValueError(f"state of detector {self.name} cannot be read: {error!r}") from error
 
 
-def _visit(search: Search) -> _Visit | None:
-    if search.subject_ref is None or search.search_type != "manual":
-        return None
+def _case(search: Search) -> str:
+    return (search.case_number or "").strip()
+
+
+def _visit(search: Search) -> _Visit:
     return _Visit(
         search.requester_id,
-        search.subject_ref,
-        (search.case_number or "").strip(),
+        search.subject_ref or "",
+        _case(search),
         search.unit_id,
         search.event_time.timestamp(),
         search.event_id,

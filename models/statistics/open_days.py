@@ -19,10 +19,22 @@ from models.statistics.rule import Rule
 from models.statistics.tally import NEVER, Tally
 
 
+class _Entry:
+    """A key's searches of one open day. `screen` is a count below which no alert is possible; the
+    tally is kept from the moment that it is reached."""
+
+    __slots__ = ("screen", "searches", "tally")
+
+    def __init__(self, screen: int) -> None:
+        self.screen = screen
+        self.searches: list[Search] = []
+        self.tally: Tally | None = None
+
+
 @dataclass(slots=True)
 class _OpenDay:
-    tallies: dict[str, Tally] = field(default_factory=dict)
-    critical: list[int] | None = None
+    entries: dict[str, _Entry] = field(default_factory=dict)
+    screens: list[int] | None = None
     """By row, the least count worth a closer look; None until worked out for the closed days."""
     outlook: Expectation | None = None
     judged: np.ndarray | None = None
@@ -41,14 +53,20 @@ class OpenDays:
     def add(self, key: str, search: Search, day: int) -> Tally | None:
         """Count a search; the key's tally when it has just become critical, once a key and day."""
         opened = self._days.get(day)
-        if opened is None or opened.critical is None:
+        if opened is None or opened.screens is None:
             opened = self._prepare(day)
-        tally = opened.tallies.get(key)
+        entry = opened.entries.get(key)
+        if entry is None:
+            entry = opened.entries[key] = _Entry(self._screen(opened, key))
+        entry.searches.append(search)
+        # What counts never exceeds the number of searches.
+        if len(entry.searches) < entry.screen:
+            return None
+        tally = entry.tally
         if tally is None:
-            screen = self._screen(opened, key)
-            tally = Tally(search.event_time.timestamp(), self._before(key), screen)
-            opened.tallies[key] = tally
-        tally.add(search)
+            tally = entry.tally = self._tally(key, entry)
+        else:
+            tally.add(search)
         if tally.told or tally.count(self._allowance) < tally.critical:
             return None
         tally.told = self._reaches(opened, key, tally)
@@ -59,29 +77,37 @@ class OpenDays:
         opened = self._days[day]
         outlook = opened.outlook or self._counts.outlook(day)
         row = self._counts.history.rows[key]
+        entry = opened.entries[key]
+        tally = entry.tally or self._tally(key, entry)
         observed = outlook.observed.copy()
-        observed[:, row] += opened.tallies[key].count(self._allowance)
+        observed[:, row] += tally.count(self._allowance)
         return Expectation(observed, outlook.mean, outlook.variance)
 
     def closed(self, day: int) -> None:
         """Let go of a day that has been closed; what is critical on the others is now stale."""
         self._days.pop(day, None)
         for opened in self._days.values():
-            opened.critical = opened.outlook = None
+            opened.screens = opened.outlook = None
 
     def _prepare(self, day: int) -> _OpenDay:
         opened = self._days.setdefault(day, _OpenDay())
         opened.outlook = self._counts.outlook(day)
         opened.judged = self._rule.judged(self._counts, day)
-        opened.critical = self._rule.screen(opened.outlook, opened.judged).tolist()
+        opened.screens = self._rule.screen(opened.outlook, opened.judged).tolist()
         # What was told is told still only if it would be told now: an open day then depends on the
         # closed days and its own searches alone, however often the program was restarted.
-        for key, tally in opened.tallies.items():
-            tally.renew(self._before(key))
-            tally.critical, tally.exact = self._screen(opened, key), False
-            near = tally.count(self._allowance) >= tally.critical
-            tally.told = near and self._reaches(opened, key, tally)
+        for key, entry in opened.entries.items():
+            entry.screen, entry.tally = self._screen(opened, key), None
+            if len(entry.searches) >= entry.screen:
+                tally = entry.tally = self._tally(key, entry)
+                near = tally.count(self._allowance) >= tally.critical
+                tally.told = near and self._reaches(opened, key, tally)
         return opened
+
+    def _tally(self, key: str, entry: _Entry) -> Tally:
+        tally = Tally(entry.searches[0].event_time.timestamp(), self._before(key), entry.screen)
+        tally.add_all(entry.searches)
+        return tally
 
     def _before(self, key: str) -> frozenset[str]:
         """Cases already counted on closed days, as they stand now."""
@@ -89,8 +115,8 @@ class OpenDays:
 
     def _screen(self, opened: _OpenDay, key: str) -> int:
         row = self._counts.history.rows.get(key, NEVER)
-        critical = opened.critical or ()
-        return critical[row] if row < len(critical) else NEVER
+        screens = opened.screens or ()
+        return screens[row] if row < len(screens) else NEVER
 
     def _reaches(self, opened: _OpenDay, key: str, tally: Tally) -> bool:
         """Whether the count is critical, once it has passed the screen."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from models.search import Search
 
@@ -48,6 +48,22 @@ class Tally:
         if self.searches <= MOST_REMEMBERED:
             self.ids.append(search.event_id)
         self.unit_id = search.unit_id
+
+    def add_all(self, searches: Sequence[Search]) -> None:
+        """Count several, as if one after the other."""
+        self.searches += len(searches)
+        known = self.cases
+        for search in searches:
+            case = search.case_number or search.subject_ref
+            if case is None:
+                self.new += 1
+            elif case not in known:
+                known.add(case)
+                if case not in self.before:
+                    self.new += 1
+        room = MOST_REMEMBERED - len(self.ids)
+        self.ids += [search.event_id for search in searches[:room]] if room > 0 else []
+        self.unit_id = searches[-1].unit_id
 
     def renew(self, before: Collection[str]) -> None:
         """Take note that another day was closed: what is new is worked out again."""
