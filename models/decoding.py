@@ -6,8 +6,7 @@ Plain JSON and CloudEvents 1.0 envelopes (structured mode, the search as `data`)
 from __future__ import annotations
 
 import re
-from datetime import UTC
-from operator import attrgetter
+from datetime import UTC, datetime
 
 import msgspec
 from msgspec import Struct
@@ -37,15 +36,24 @@ _IDENTITIES = (
     "operator_id", "requesting_agency", "role", "case_number", "subject_ref", "workstation_id",
     "approver_id", "second_reviewer_id", "incident_area", "probe_hash", "offence_code",
 )  # fmt: skip
-_identities = attrgetter(*_IDENTITIES)
+_OTHER_TIMES = ("ingest_time", "incident_time")
 
 
 def decode(raw: bytes, arrival: float | None) -> Search | Tick | Refusal:
-    """Read one message.
+    """Read one message and hold its time against its arrival.
 
     `arrival` is the time at which the broker took it, in epoch seconds, or None when unknown;
     a search that claims to be more than a day younger than its arrival has a wrong clock.
     """
+    event = read(raw)
+    if arrival is None or type(event) is Refusal:
+        return event
+    at = event.event_time if type(event) is Search else event.tick  # type: ignore[union-attr]
+    return clock_fault(at.timestamp(), arrival) or event
+
+
+def read(raw: bytes) -> Search | Tick | Refusal:
+    """Read one message, whenever it arrived."""
     if len(raw) > MAX_EVENT_BYTES:
         return Refusal(
             reason="too_large",
@@ -54,7 +62,7 @@ def decode(raw: bytes, arrival: float | None) -> Search | Tick | Refusal:
         )
     try:
         if raw[:7] == b'{"tick"':
-            return _checked_tick(_tick.decode(raw), arrival)
+            return _checked_tick(_tick.decode(raw))
         if b'"specversion"' in raw and (data := _payload(raw)) is not None:
             raw = data
         search = _search.decode(raw)
@@ -64,7 +72,22 @@ def decode(raw: bytes, arrival: float | None) -> Search | Tick | Refusal:
         return Refusal(
             reason="broken_json", detail=f"not a JSON object in UTF-8: {error}; send one object per message"
         )
-    return _checked(search, arrival)
+    # JSON can hold a forbidden character only escaped, as DEL, or beyond ASCII: most messages do not.
+    if (b"\\" in raw or b"\x7f" in raw or not raw.isascii()) and (fault := _forbidden(search)):
+        return fault
+    return _in_utc(search)
+
+
+def clock_fault(at: float, arrival: float) -> Refusal | None:
+    """A refusal when `at` (epoch seconds) lies more than a day after the arrival."""
+    if at <= arrival + MAX_CLOCK_LEAD:
+        return None
+    return Refusal(
+        reason="clock_ahead",
+        field="event_time",
+        detail=f"the time is {(at - arrival) / 3600:,.0f} hours later than the arrival; "
+        "the clock of the source runs ahead",
+    )
 
 
 def _payload(raw: bytes) -> bytes | None:
@@ -75,27 +98,35 @@ def _payload(raw: bytes) -> bytes | None:
         return None
 
 
-def _checked(search: Search, arrival: float | None) -> Search | Refusal:
-    values = _identities(search)
-    if not "".join(filter(None, values)).isprintable() and (fault := _forbidden(values)):
-        return fault
-    for field in ("event_time", "incident_time", "ingest_time"):
+def _in_utc(search: Search) -> Search | Refusal:
+    moment = search.event_time
+    if moment.tzinfo is not UTC or not 2000 <= moment.year <= 2099:
+        if fault := _out_of_range("event_time", moment):
+            return fault
+        search.event_time = moment.astimezone(UTC)
+    for field in _OTHER_TIMES:
         moment = getattr(search, field)
-        if moment is None:
-            continue
-        if not 2000 <= moment.year <= 2099:
-            return Refusal(
-                reason="time_out_of_range",
-                field=field,
-                detail=f"{field} lies outside 2000-2099; check the clock and the time format of the source",
-            )
-        if moment.tzinfo is not UTC:
+        if moment is not None and (moment.tzinfo is not UTC or not 2000 <= moment.year <= 2099):
+            if fault := _out_of_range(field, moment):
+                return fault
             setattr(search, field, moment.astimezone(UTC))
-    return _clock_fault("event_time", search.event_time.timestamp(), arrival) or search
+    return search
 
 
-def _forbidden(values: tuple[str | None, ...]) -> Refusal | None:
-    for name, value in zip(_IDENTITIES, values, strict=True):
+def _out_of_range(field: str, moment: datetime) -> Refusal | None:
+    # The year is looked at before the conversion to UTC, which can leave what datetime can hold.
+    if 2000 <= moment.year <= 2099:
+        return None
+    return Refusal(
+        reason="time_out_of_range",
+        field=field,
+        detail=f"{field} lies outside 2000-2099; check the clock and the time format of the source",
+    )
+
+
+def _forbidden(search: Search) -> Refusal | None:
+    for name in _IDENTITIES:
+        value = getattr(search, name)
         if value is not None and (found := _FORBIDDEN.search(value)):
             return Refusal(
                 reason="control_character",
@@ -105,21 +136,8 @@ def _forbidden(values: tuple[str | None, ...]) -> Refusal | None:
     return None
 
 
-def _checked_tick(tick: Tick, arrival: float | None) -> Tick | Refusal:
-    if not 2000 <= tick.tick.year <= 2099:
-        return Refusal(reason="time_out_of_range", field="tick", detail="tick lies outside 2000-2099")
-    return _clock_fault("tick", tick.tick.timestamp(), arrival) or tick
-
-
-def _clock_fault(field: str, at: float, arrival: float | None) -> Refusal | None:
-    if arrival is None or at <= arrival + MAX_CLOCK_LEAD:
-        return None
-    return Refusal(
-        reason="clock_ahead",
-        field=field,
-        detail=f"{field} is {(at - arrival) / 3600:,.0f} hours later than its arrival; "
-        "the clock of the source runs ahead",
-    )
+def _checked_tick(tick: Tick) -> Tick | Refusal:
+    return _out_of_range("tick", tick.tick) or tick
 
 
 def _refusal(message: str) -> Refusal:

@@ -16,7 +16,7 @@ from msgspec import Struct
 from models.alert import Alert, encode_alert
 from models.book import Book
 from models.days import LocalDays
-from models.decoding import decode
+from models.decoding import clock_fault, read
 from models.detectors.base import SourceDetector
 from models.packing import Pack, encode_pack
 from models.pseudonym import Pseudonyms
@@ -77,6 +77,7 @@ class IngestStage:
         self._detectors = detectors
         self._digest = config_digest
         self._pseudonym = pseudonyms or Pseudonyms()
+        self._completes = self._pseudonym.keyed or bool(reference.roster)
         self._partition = partition
         self._logs: dict[str, SourceLog] = {}
         self._registry = _Registry({}, {})
@@ -94,30 +95,51 @@ class IngestStage:
         output = Output()
         packs: dict[str, Pack] = {}
         accepted = late = duplicates = ticks = 0
+        dirty = self._dirty
         for record in records:
-            event = decode(record.value, record.timestamp)
+            offset, value, arrival = record
+            event = read(value)
             if type(event) is Search:
                 at = event.event_time.timestamp()
-                log = self._logs.get(event.source_id) or self._log(event.source_id)
-                self._prepare(event)
+                if arrival is not None and (fault := clock_fault(at, arrival)):
+                    self._refuse(output, record, fault)
+                    continue
+                source_id = event.source_id
+                log = self._logs.get(source_id) or self._log(source_id)
+                if self._completes:
+                    self._complete(event)
                 verdict = log.take(event, at)
-                self._dirty.add(event.source_id)
+                dirty.add(source_id)
                 if verdict == "accepted":
                     accepted += 1
-                    self._forward(packs, event, record.offset, late=False)
+                    agency_id = event.agency_id
+                    if agency_id not in log.agencies:
+                        self._feed(source_id, agency_id)
+                        log.agencies.add(agency_id)
+                    pack = packs.get(agency_id)
+                    if pack is None:
+                        pack = self._pack(packs, agency_id)
+                    pack.offsets.append(offset)
+                    pack.searches.append(event)
                 elif verdict == "late":
                     late += 1
-                    self._forward(packs, event, record.offset, late=True)
-                    output.messages.append(
-                        Message("searches.late", event.source_id.encode(), encode_search(event))
-                    )
+                    self._feed(source_id, event.agency_id)
+                    pack = self._pack(packs, event.agency_id)
+                    pack.late.append(len(pack.searches))
+                    pack.offsets.append(offset)
+                    pack.searches.append(event)
+                    output.messages.append(Message("searches.late", source_id.encode(), encode_search(event)))
                 elif verdict == "duplicate":
                     duplicates += 1
                 else:
                     self._refuse(output, record, _CONFLICT)
-                if log.watermark >= self._registry.marked.get(event.source_id, NEVER) + MARK_STEP:
-                    self._mark(packs, output, event.source_id, log)
+                if log.watermark >= log.next_mark:
+                    self._mark(packs, output, source_id, log)
             elif type(event) is Tick:
+                now = event.tick.timestamp()
+                if arrival is not None and not event.end and (fault := clock_fault(now, arrival)):
+                    self._refuse(output, record, fault)
+                    continue
                 ticks += 1
                 self._tick(packs, output, event)
             else:
@@ -134,13 +156,13 @@ class IngestStage:
                 output.count(name, by=number)
         return output
 
-    def _prepare(self, search: Search) -> None:
+    def _complete(self, search: Search) -> None:
         """Pseudonyms, and from the roster what the log leaves out."""
-        for field in STAFF_FIELDS:
+        for field in STAFF_FIELDS if self._pseudonym.keyed else ():
             value = getattr(search, field)
             if value is not None:
                 setattr(search, field, self._pseudonym(value))
-        if search.role is None or search.training_expires_on is None:
+        if self._reference.roster and (search.role is None or search.training_expires_on is None):
             zone = self._days(self._reference.agency(search.agency_id).timezone)
             day = zone.at(search.event_time.timestamp()).day
             posting = self._reference.roster.at(search.requester_id, day)
@@ -148,14 +170,6 @@ class IngestStage:
                 search.role = search.role or posting.role or None
                 if search.training_expires_on is None and posting.trained_until is not None:
                     search.training_expires_on = date.fromordinal(posting.trained_until).isoformat()
-
-    def _forward(self, packs: dict[str, Pack], search: Search, offset: int, *, late: bool) -> None:
-        self._feed(search.source_id, search.agency_id)
-        pack = self._pack(packs, search.agency_id)
-        if late:
-            pack.late.append(len(pack.searches))
-        pack.offsets.append(offset)
-        pack.searches.append(search)
 
     def _pack(self, packs: dict[str, Pack], agency_id: str) -> Pack:
         pack = packs.get(agency_id)
@@ -175,8 +189,11 @@ class IngestStage:
     def _mark(self, packs: dict[str, Pack], output: Output, source_id: str, log: SourceLog) -> None:
         """Close the source's days and pass its watermark on to the agencies that it feeds."""
         _write(output, log.advance())
+        if log.watermark == NEVER:
+            return
         step = log.watermark // MARK_STEP * MARK_STEP
-        if log.watermark > NEVER and step > self._registry.marked.get(source_id, NEVER):
+        log.next_mark = step + MARK_STEP
+        if step > self._registry.marked.get(source_id, NEVER):
             self._registry.marked[source_id] = step
             self._registry_changed = True
             for agency_id in self._registry.feeds.get(source_id, ()):

@@ -31,6 +31,11 @@ class Pseudonyms:
         self._key = key
         self._known: dict[str, str] = {}
 
+    @property
+    def keyed(self) -> bool:
+        """Whether identities are replaced at all."""
+        return bool(self._key)
+
     def __call__(self, identity: str) -> str:
         """The pseudonym of an identity: 16 characters of base 32 after `p-`."""
         if not self._key:

@@ -31,8 +31,11 @@ NEVER = float("-inf")
 
 
 class _OpenDay(Struct, array_like=True):
-    seen: dict[str, int]
-    """event_id -> check sum of what must not differ in a repeat."""
+    """The accepted searches of a day, as they arrived."""
+
+    event_ids: list[str]
+    checks: list[int]
+    """Check sums of what must not differ in a repeat."""
     times: list[float]
     sequences: list[int | None]
 
@@ -72,6 +75,14 @@ class SourceLog:
         self._state = _State(NEVER, NEVER, NEVER, declared, NEVER, None, "")
         self._open: dict[int, _OpenDay] = {}
         self._changed = {"book", "detectors"}
+        self._touched: set[int] = set()
+        """Open days that changed since the last snapshot."""
+        self._seen: dict[str, int] = {}
+        """event_id -> check sum, of all open days."""
+        self.agencies: set[str] = set()
+        """The agencies that this log is known to feed."""
+        self.next_mark = NEVER
+        """From this watermark on there is something to close or to pass on."""
 
     @property
     def watermark(self) -> float:
@@ -83,19 +94,21 @@ class SourceLog:
         state = self._state
         if at < state.watermark:
             return "late"
-        day = self._days.at(at).day
+        event_id = search.event_id
         check = _check(search, at)
-        for open_day in self._open.values():
-            known = open_day.seen.get(search.event_id)
-            if known is not None:
-                return "duplicate" if known == check else "conflict"
-        open_day = self._open.get(day)  # type: ignore[assignment]
-        if open_day is None:
-            open_day = self._open[day] = _OpenDay({}, [], [])
-        open_day.seen[search.event_id] = check
-        open_day.times.append(at)
-        open_day.sequences.append(search.source_sequence)
-        self._changed.add(f"day/{day}")
+        known = self._seen.get(event_id)
+        if known is not None:
+            return "duplicate" if known == check else "conflict"
+        self._seen[event_id] = check
+        day = self._days.at(at).day
+        opened = self._open.get(day)
+        if opened is None:
+            opened = self._open[day] = _OpenDay([], [], [], [])
+        opened.event_ids.append(event_id)
+        opened.checks.append(check)
+        opened.times.append(at)
+        opened.sequences.append(search.source_sequence)
+        self._touched.add(day)
         if at > state.latest:
             state.ended = False
             state.second, state.latest, state.latest_event = state.latest, at, search.event_id
@@ -152,11 +165,12 @@ class SourceLog:
         return alerts
 
     def _close(self, number: int) -> list[Alert]:
-        open_day = self._open.pop(number, None) or _OpenDay({}, [], [])
-        self._changed.add(f"day/{number}")
-        rows = sorted(
-            zip(open_day.times, open_day.seen, open_day.sequences, strict=True), key=lambda row: row[:2]
-        )
+        opened = self._open.pop(number, None) or _OpenDay([], [], [], [])
+        self._touched.add(number)
+        for event_id in opened.event_ids:
+            del self._seen[event_id]
+        # Ids are unique, so sequence numbers, of which some may be None, are never compared.
+        rows = sorted(zip(opened.times, opened.event_ids, opened.sequences, strict=True))
         day = SourceDay(
             source_id=self.source_id,
             number=number,
@@ -179,18 +193,16 @@ class SourceLog:
         blocks = {"state": _pack(self._state)}
         if full or "book" in changed:
             blocks["book"] = self._book.snapshot()
-        for number, open_day in self._open.items():
-            if full or f"day/{number}" in changed:
-                blocks[f"day/{number}"] = _pack(open_day)
+        for number, opened in self._open.items():
+            if full or number in self._touched:
+                blocks[f"day/{number}"] = _pack(opened)
         if full or "detectors" in changed:
             for detector in self._detectors:
                 for name, block in detector.snapshot().items():
                     blocks[f"detector/{detector.name}/{name}"] = block
-        for name in changed:
-            if name.startswith("day/") and int(name[4:]) not in self._open:
-                blocks[name] = b""
-        if full:
-            blocks = {name: block for name, block in blocks.items() if block}
+        if not full:
+            blocks |= {f"day/{number}": b"" for number in self._touched if number not in self._open}
+        self._touched.clear()
         changed.clear()
         return blocks
 
@@ -200,7 +212,9 @@ class SourceLog:
             self._state = msgspec.msgpack.decode(blocks["state"], type=_State)
             for name, block in blocks.items():
                 if name.startswith("day/"):
-                    self._open[int(name[4:])] = msgspec.msgpack.decode(block, type=_OpenDay)
+                    opened = msgspec.msgpack.decode(block, type=_OpenDay)
+                    self._open[int(name[4:])] = opened
+                    self._seen.update(zip(opened.event_ids, opened.checks, strict=True))
             self._book.restore(blocks["book"])
         except (KeyError, msgspec.DecodeError) as error:
             raise ValueError(f"state of source {self.source_id!r} cannot be read: {error!r}") from error
@@ -212,10 +226,10 @@ class SourceLog:
 def _check(search: Search, at: float) -> int:
     """What a repeat of an event must agree in. Times of arrival and sequence numbers may differ."""
     said = (
-        f"{at!r}\0{search.requester_id}\0{search.agency_id}\0{search.tool}\0{search.purpose}\0"
+        f"{search.requester_id}\0{search.agency_id}\0{search.tool}\0{search.purpose}\0"
         f"{search.case_number}\0{search.subject_ref}\0{search.image_source}"
     )
-    return crc32(said.encode())
+    return crc32(said.encode(), int(at * 1e6) & 0xFFFFFFFF)
 
 
 _pack = msgspec.msgpack.Encoder(order="deterministic").encode

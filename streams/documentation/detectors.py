@@ -1,0 +1,75 @@
+"""A chapter for every detector: its docstring, its settings, its stanzas."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Sequence
+
+from models.detectors import AnyDetector, discover, settings_types
+from models.detectors.base import SourceDetector
+from streams.commands.config import SHIPPED
+from streams.configuration import Stanza, load
+from streams.documentation.tables import attribute_docs, default, fields, table, type_words, yaml
+
+#: Parts of a detector's docstring that begin a line of it.
+PARTS = ("Innocent explanations", "Blind spots", "Source")
+_PART = re.compile(rf"^({'|'.join(PARTS)}):\s*", re.MULTILINE)
+
+
+def detector_chapters() -> str:
+    """All chapters, by name of function."""
+    stanzas = load(SHIPPED, SHIPPED, settings_types()).detectors
+    return "\n".join(
+        _chapter(function, detector, [one for one in stanzas if one.function == function])
+        for function, detector in discover().items()
+    )
+
+
+def _chapter(function: str, detector: AnyDetector, stanzas: Sequence[Stanza]) -> str:
+    module = sys.modules[detector.__module__]
+    method, *parts = _PART.split(inspect.cleandoc(detector.__doc__ or ""))
+    said = dict(zip(parts[::2], parts[1::2], strict=True))
+    watches = "the log of one source" if issubclass(detector, SourceDetector) else "one agency"
+    size = detector.bytes_per_key
+    text = [
+        f"## {function}\n",
+        f"**{_first_line(module.__doc__)}**\n",
+        f"{method.strip()}\n",
+        *(f"**{part}.** {_sentence(said[part])}\n" for part in PARTS if part in said),
+        f"Watches {watches}; kind `{detector.kind}`, version {detector.version}; "
+        + (f"at most {size:,} bytes of state a key.\n" if size else "keeps no state between days.\n"),
+        _settings(detector),
+        _stanzas(stanzas),
+    ]
+    return "\n".join(text)
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").strip().splitlines()[0]
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text[:1].upper() + text[1:]
+
+
+def _settings(detector: AnyDetector) -> str:
+    meanings = attribute_docs(detector.settings_type)
+    rows = []
+    for field in fields(detector.settings_type):
+        kind, limits = type_words(field.type)
+        rows.append((f"`{field.name}`", kind, limits, f"`{default(field)}`", meanings.get(field.name, "")))
+    return table(("setting", "type", "limits", "default", "meaning"), rows)
+
+
+def _stanzas(stanzas: Sequence[Stanza]) -> str:
+    if not stanzas:
+        return "No stanza of `config/detectors.yaml` uses it.\n"
+    lines = ["Stanzas in `config/detectors.yaml`, with what differs from the defaults:\n"]
+    for stanza in stanzas:
+        settings = ", ".join(f"`{name}: {yaml(value)}`" for name, value in stanza.settings.items())
+        off = "" if stanza.enabled else " (switched off)"
+        lines.append(f"- `{stanza.name}`{off}: {settings or 'nothing'}")
+    return "\n".join(lines) + "\n"
