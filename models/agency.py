@@ -189,7 +189,9 @@ class Agency:
         )
         alerts: list[Alert] = []
         for detector, named in zip(self._detectors, self._named, strict=True):
-            alerts += self._book.close(named, detector.close(day), day.start, day.end, day.end + self._lateness)
+            alerts += self._book.close(
+                named, detector.close(day), day.start, day.end, day.end + self._lateness
+            )
         return alerts + self._book.end_day(day.start, day.end, episodes_longest(self._named))
 
     def snapshot(self, *, full: bool) -> dict[str, bytes]:

@@ -100,10 +100,14 @@ class Book:
                 finding.opened is not None
                 or max(finding.first_seen, day_end - DAY) - episode.ended <= detector.episode_days * DAY
             ):
-                alert = _amended(episode.alert, self._alert(detector, finding, "amended", decided_at, day_start))
+                alert = _amended(
+                    episode.alert, self._alert(detector, finding, "amended", decided_at, day_start)
+                )
             else:
                 repeated = detector.kind == "policy" and len(finding.evidence) > 1
-                alert = self._alert(detector, finding, "amended" if repeated else "final", decided_at, day_start)
+                alert = self._alert(
+                    detector, finding, "amended" if repeated else "final", decided_at, day_start
+                )
             noted = self._noted.pop(alert.alert_id, None)
             already = noted.alert if noted is not None else episode.alert if episode is not None else None
             self._episodes[key] = Episode(alert, day_end)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from streams import logs, metrics
+from streams import collector, logs, metrics
 from streams.alertmanager import Notifier
 from streams.app import ProbewatchApp, build_app
 from streams.exits import FAILURE, Stop, die, log
@@ -36,6 +36,7 @@ def run(
     errors end the process at once with 70.
     """
     logs.configure(settings.log_format, settings.log_level)
+    collector.calm()
     try:
         return asyncio.run(_run(settings, kinds, notifier, config_digest))
     except Stop as stop:

@@ -119,6 +119,7 @@ class HighCount(Detector):
         super().__init__(name, settings, reference, agency_id)
         self._days = LocalDays(reference.agency(agency_id).timezone)
         self._when = compile_condition(self.settings.when) if self.settings.when else None
+        self._all_manual = self._when is None
         canonical = reference.tools.canonical
         self._key: Callable[[Search], str] = {
             "requester": attrgetter("requester_id"),
@@ -183,10 +184,12 @@ class HighCount(Detector):
 
     def observe(self, search: Search, at: LocalHour) -> Sequence[Finding]:
         """Told once a key and day, when the count reaches what the closed days make critical."""
-        if not self._counts_towards(search):
+        if not (self._all_manual and search.search_type == "manual" or self._counts_towards(search)):
             return ()
         key = self._key(search)
-        tally = self._open.add(key, search, at.day)
+        if not self._open.count(key, search, at.day):
+            return ()
+        tally = self._open.look(key, search, at.day)
         if tally is None:
             return ()
         told = self._open.seen(key, at.day)

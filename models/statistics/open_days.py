@@ -50,18 +50,23 @@ class OpenDays:
         self._allowance = allowance
         self._days: dict[int, _OpenDay] = {}
 
-    def add(self, key: str, search: Search, day: int) -> Tally | None:
-        """Count a search; the key's tally when it has just become critical, once a key and day."""
+    def count(self, key: str, search: Search, day: int) -> bool:
+        """Count a search. Whether the key comes near what is critical, so that it is worth a look."""
         opened = self._days.get(day)
         if opened is None or opened.screens is None:
             opened = self._prepare(day)
         entry = opened.entries.get(key)
         if entry is None:
             entry = opened.entries[key] = _Entry(self._screen(opened, key))
-        entry.searches.append(search)
+        searches = entry.searches
+        searches.append(search)
         # What counts never exceeds the number of searches.
-        if len(entry.searches) < entry.screen:
-            return None
+        return len(searches) >= entry.screen
+
+    def look(self, key: str, search: Search, day: int) -> Tally | None:
+        """The key's tally when the search just counted makes it critical, once a key and day."""
+        opened = self._days[day]
+        entry = opened.entries[key]
         tally = entry.tally
         if tally is None:
             tally = entry.tally = self._tally(key, entry)

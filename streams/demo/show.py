@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import tempfile
 import time
 from contextlib import ExitStack
@@ -24,7 +23,7 @@ from models.ticking import Ticker
 from streams.broker import EmbeddedBroker
 from streams.configuration import load
 from streams.demo.stream import Feeding, Listening
-from streams.demo.worker import ROOT, Worker, running, wait_until_ready
+from streams.demo.worker import ROOT, Worker, free_port, running, wait_until_ready
 from streams.exits import Stop
 from streams.replay import Replay, replay
 from streams.settings import Settings, load_settings
@@ -79,7 +78,7 @@ def demo(*, seed: int, seconds: float, headless: bool, web_port: int, folder: Pa
             data_dir=place,
         )
         ensure(settings)
-        worker = stack.enter_context(running(environment, _free(web_port), place / "worker.log"))
+        worker = stack.enter_context(running(environment, free_port(web_port), place / "worker.log"))
         wait_until_ready(worker, 60)
         console.print(
             f"Worker ready. Metrics {worker.address}/metrics, health {worker.address}/healthz and /readyz."
@@ -206,16 +205,3 @@ def _tell(console: Console, alert: Alert, before: Alert | None) -> None:
 def _officers(place: Path) -> int:
     with (place / "roster.csv").open() as lines:
         return len({line.split(",", 1)[0] for line in lines}) - 1
-
-
-def _free(port: int) -> int:
-    """The port, or any free one when it is taken or 0."""
-    for wanted in (port, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", wanted))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise Stop(f"no free port for the worker's metrics (tried {port})")

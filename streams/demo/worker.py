@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -92,3 +93,16 @@ def wait_until_ready(worker: Worker, seconds: float) -> None:
             pass
         time.sleep(0.1)
     raise Stop(f"the worker is not ready after {seconds:.0f} seconds: {why}; its log is {worker.log}")
+
+
+def free_port(port: int = 0) -> int:
+    """The port, or any free one when it is taken or 0."""
+    for wanted in (port, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", wanted))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise Stop(f"no free port for the worker's metrics (tried {port})")

@@ -12,12 +12,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
 from models.stage import Record
+from streams.broker import EmbeddedBroker
 from streams.settings import Settings
 from streams.state import Identity, Snapshot, assemble
 from streams.topics import TOPICS, create
@@ -35,6 +37,15 @@ def eventually(what: Callable[[], bool], message: str, seconds: float = 40.0) ->
             return
         time.sleep(0.1)
     raise AssertionError(f"not within {seconds:g} s: {message}")
+
+
+class Broker(Protocol):
+    """Where the broker is."""
+
+    @property
+    def bootstrap(self) -> str: ...
+    @property
+    def url(self) -> str: ...
 
 
 class Worker:
@@ -89,17 +100,24 @@ class Worker:
 
 
 class Deployment:
-    """Topics, a group and workers of their own on a shared broker."""
+    """Topics, a group and workers of their own on a shared broker. `copies` of each record."""
 
-    def __init__(self, bootstrap: str, name: str, folder: Path) -> None:
-        self.bootstrap = bootstrap
+    def __init__(self, broker: Broker, name: str, folder: Path, *, copies: int = 1) -> None:
+        self.bootstrap = broker.bootstrap
+        #: The embedded broker cannot tell a repeated write.
+        self.idempotent = not isinstance(broker, EmbeddedBroker)
         self.folder = folder
         self.workers: list[Worker] = []
         self.produced = 0
         self.settings = Settings(
-            broker=bootstrap, topic_prefix=f"{name}.", group_id=name, partitions=PARTITIONS, ticks="off"
+            broker=self.bootstrap,
+            topic_prefix=f"{name}.",
+            group_id=name,
+            partitions=PARTITIONS,
+            replication=copies,
+            ticks="off",
         )
-        admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
         create(admin, self.settings, TOPICS)
         admin.close()
 
@@ -196,12 +214,18 @@ class Deployment:
             restored.restore(snapshot.blocks)
             assert restored.counts == oracle.counts
             assert snapshot.manifest.absorbed + 1 == self.committed()[partition] == len(records)
+        self.check_idempotence()
         found: dict[bytes, set[bytes]] = {}
         for records in self.read("alerts").values():
             for _, key, value in records:
                 assert key is not None and value is not None
                 found.setdefault(key, set()).add(value)
         assert {key: {value} for key, value in expected.items()} == found
+
+    def check_idempotence(self) -> None:
+        """Every worker that started has found out what the broker can do."""
+        starts = [line for one in self.workers for line in log_lines(one) if line["event"] == "worker starting"]
+        assert starts and all(line["idempotent"] is self.idempotent for line in starts)
 
 
 def log_lines(worker: Worker) -> list[dict[str, object]]:

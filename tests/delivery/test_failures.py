@@ -8,7 +8,7 @@ from pathlib import Path
 
 from streams.broker import EmbeddedBroker
 from streams.state import StateError
-from tests.delivery.cluster import Deployment, Worker, eventually, log_lines
+from tests.delivery.cluster import Broker, Deployment, Worker, eventually, log_lines
 
 
 def keys(count: int) -> list[str]:
@@ -95,7 +95,7 @@ def test_taken_port_and_wrong_setting_are_sentences(deployment: Deployment) -> N
         assert "--web-port 0" in busy.text()
 
 
-def test_missing_topics_are_named(broker: EmbeddedBroker, tmp_path: Path) -> None:
+def test_missing_topics_are_named(broker: Broker, tmp_path: Path) -> None:
     worker = Worker(
         {
             "PROBEWATCH_BROKER": broker.url,

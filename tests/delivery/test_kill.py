@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.broker import EmbeddedBroker
-from tests.delivery.cluster import Deployment
+from tests.delivery.cluster import Broker, Deployment
 
 #: Point and how often it is passed before the kill; low numbers hit a fresh partition, higher ones
 #: a partition with state behind it.
@@ -22,9 +21,9 @@ def keys(count: int) -> list[str]:
     return [f"officer{number % 17}" for number in range(count)]
 
 
-def kill_and_recover(bootstrap: str, fault: str, folder: Path) -> int:
+def kill_and_recover(broker: Broker, fault: str, folder: Path) -> int:
     """The exit code of the killed worker. Checks everything else itself."""
-    deployment = Deployment(bootstrap, fault.replace(":", "-"), folder)
+    deployment = Deployment(broker, fault.replace(":", "-"), folder)
     try:
         if fault == LOADING:
             deployment.produce(keys(500))
@@ -48,14 +47,12 @@ def kill_and_recover(bootstrap: str, fault: str, folder: Path) -> int:
 
 
 @pytest.fixture(scope="module")
-def runs(
-    broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Future[int]]]:
+def runs(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[int]]]:
     # Side by side, because most of the time goes in waiting for the group's time-outs.
     with ThreadPoolExecutor(6) as pool:
         yield {
             fault: pool.submit(
-                kill_and_recover, broker.bootstrap, fault, tmp_path_factory.mktemp(fault.partition(":")[0])
+                kill_and_recover, broker, fault, tmp_path_factory.mktemp(fault.partition(":")[0])
             )
             for fault in (*FAULTS, LOADING)
         }

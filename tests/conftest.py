@@ -1,0 +1,36 @@
+"""Clusters of Apache Kafka for the tests marked `kafka`, started when the first of them asks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.kafka.cluster import Cluster
+from tests.kafka.jars import KafkaMissing
+
+#: Starts a cluster that runs until the end of the session; arguments as for `Cluster`, but a name first.
+StartKafka = Callable[..., Cluster]
+
+
+@pytest.fixture(scope="session")
+def start_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartKafka]:
+    with ExitStack() as running:
+
+        def start(name: str, **options: object) -> Cluster:
+            try:
+                return running.enter_context(Cluster(tmp_path_factory.mktemp(name), **options))  # type: ignore[arg-type]
+            except KafkaMissing as error:
+                if os.environ.get("REQUIRE_KAFKA"):
+                    pytest.fail(str(error))
+                pytest.skip(str(error))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def kafka(start_kafka: StartKafka) -> Cluster:
+    """One node without login."""
+    return start_kafka("kafka")
