@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from bench.simulator.generate import build, simulate
 from streams.broker import EmbeddedBroker
@@ -109,7 +110,7 @@ def _worker(worker: Worker, searches: int) -> float:
         time.sleep(0.05)
 
 
-def summary(runs: list[Run]) -> dict[str, object]:
+def summary(runs: list[Run]) -> dict[str, Any]:
     """Medians of all runs, and the runs."""
     return {
         "searches": runs[0].searches,

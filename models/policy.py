@@ -249,4 +249,9 @@ def _key_of(leaves: list[Leaf]) -> Callable[[Search], object]:
         blanks = [not text or text.isspace() for text in texts(search)]
         return (values(search), *blanks, *[test(search) for test in tests])
 
-    return key
+    def key_of_two(search: Search) -> object:
+        one, other = texts(search)
+        blank = not one or one.isspace(), not other or other.isspace()
+        return (values(search), blank, *[test(search) for test in tests])
+
+    return key_of_two if len(present) <= 2 else key

@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import faust
 from faust.types import TransportT
@@ -20,6 +20,7 @@ from streams.notify import PostAlerts
 from streams.opening import NotifyOpener, StageOpener
 from streams.outbox import Outbox
 from streams.partition import StageKind
+from streams.permissions import explained
 from streams.refusals import RefusalLimit
 from streams.settings import Settings
 from streams.ticks import send_ticks
@@ -35,6 +36,7 @@ LOOK_EVERY = 0.25
 class ProbewatchApp(faust.App):
     """Faust with our transport. `lease` is the right to write, `assignment` what is ours."""
 
+    settings: Settings
     lease: Lease
     assignment: Assignment
     idempotent: bool
@@ -49,12 +51,16 @@ class ProbewatchApp(faust.App):
         self.assignment.consumer = consumer
         return consumer
 
+    def end(self, reason: BaseException, **context: object) -> NoReturn:
+        """End the process now, naming the permission or setting that would cure it if there is one."""
+        die(explained(reason, self.settings), **context)
+
     async def crash(self, reason: BaseException) -> None:
         """End the process. Faust would acknowledge and commit what was in flight."""
-        die(reason)
+        self.end(reason)
 
     def _crash(self, reason: BaseException) -> None:
-        die(reason)
+        self.end(reason)
 
 
 def build_app(
@@ -86,6 +92,7 @@ def build_app(
     openers[kafka_name(settings, "alerts")] = NotifyOpener(post)
 
     app = ProbewatchApp(settings.group_id, **_faust_settings(settings))
+    app.settings = settings
     app.lease = Lease(settings.session_timeout)
     app.assignment = Assignment(openers)
     app.idempotent = idempotent
@@ -94,7 +101,7 @@ def build_app(
     outbox.producer = app.producer
     for topic, opener in openers.items():
         source = app.topic(topic, schema=BatchSchema(), partitions=settings.partitions, internal=False)
-        app.agent(source, name=opener.agent, concurrency=1)(_agent(app.assignment, opener.agent))
+        app.agent(source, name=opener.agent, concurrency=1)(_agent(app, opener.agent))
     _task(app, "checkpoints", lambda: _look_after(app, health))
     if settings.ticks == "clock":
         raw = kafka_name(settings, "searches.raw")
@@ -102,14 +109,14 @@ def build_app(
     return app
 
 
-def _agent(assignment: Assignment, name: str) -> Callable[[Any], Awaitable[None]]:
+def _agent(app: ProbewatchApp, name: str) -> Callable[[Any], Awaitable[None]]:
     async def absorb(stream: Any) -> None:
         # noack: Faust must never decide for itself that an event is done.
         async for event in stream.noack().events():
             try:
-                await assignment.take(event.message.tp, event.value)
+                await app.assignment.take(event.message.tp, event.value)
             except Exception as error:
-                die(error, agent=name, partition=event.message.partition)
+                app.end(error, agent=name, partition=event.message.partition)
             event.ack()
 
     absorb.__name__ = name
@@ -121,7 +128,7 @@ def _task(app: ProbewatchApp, name: str, work: Callable[[], Awaitable[None]]) ->
         try:
             await work()
         except Exception as error:
-            die(error, task=name)
+            app.end(error, task=name)
 
     app.task(run)
 

@@ -15,7 +15,7 @@ from faust.types import TP
 
 from streams import metrics
 from streams.batches import Batch
-from streams.exits import die, log
+from streams.exits import log
 from streams.health import NO_COMMIT_AFTER
 from streams.loading import Extent
 from streams.partition import Runner
@@ -85,7 +85,7 @@ class Assignment:
             log.info("partition went away while opening", topic=tp.topic, partition=tp.partition)
             return
         except Exception as error:
-            die(error, topic=tp.topic, partition=tp.partition)
+            self.consumer.probewatch.end(error, topic=tp.topic, partition=tp.partition)
         self._committed[tp] = offset if extent.committed is None else extent.committed
         self._runners[tp] = runner
         self.consumer.read_on_at(tp, offset)

@@ -71,7 +71,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def crash(self, exc: BaseException) -> None:
         """End the process."""
-        die(exc, part="consumer thread")
+        self.probewatch.end(exc, part="consumer thread")
 
 
 class Consumer(driver.Consumer):
@@ -161,11 +161,11 @@ class Consumer(driver.Consumer):
 
     async def on_task_error(self, exc: BaseException) -> None:
         """Faust would commit here."""
-        die(exc, part="consumer")
+        self.probewatch.end(exc, part="consumer")
 
     async def crash(self, reason: BaseException) -> None:
         """End the process."""
-        die(reason, part="consumer")
+        self.probewatch.end(reason, part="consumer")
 
 
 class Producer(driver.Producer):
@@ -197,7 +197,7 @@ class Producer(driver.Producer):
 
     async def crash(self, reason: BaseException) -> None:
         """End the process."""
-        die(reason, part="producer")
+        self.probewatch.end(reason, part="producer")
 
 
 class Transport(driver.Transport):

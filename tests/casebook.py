@@ -41,7 +41,7 @@ DAY = 86_400.0
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY}
 
 
-class _Strict(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+class _Strict(Struct, frozen=True, forbid_unknown_fields=True):
     """Unknown keys are refused: a misspelled one would make a case say less than it seems to."""
 
 
@@ -106,20 +106,21 @@ class Rule(_Strict):
 
 
 class Expected(_Strict):
-    """An alert that must stand in the end. `by`: the local day on which its facts were complete."""
+    """An alert that must stand in the end."""
 
     entity: str
     status: Status
-    on: date
+    until: date
     """Local day on which the alert's window ends, its last moment included."""
+    says: tuple[str, ...]
+    """Words that its sentence must hold."""
     clause: str | None = None
     severity: Severity | None = None
     evidence: int | None = None
     at_once: bool = False
-    """Whether it must have gone out before the window closed."""
+    """Whether it must have gone out before its day was complete."""
     by: date | None = None
     """Latest local day of decision."""
-    says: tuple[str, ...]
 
 
 class Case(_Strict):
@@ -141,6 +142,13 @@ class Case(_Strict):
     lost: tuple[Lost, ...] = ()
     reaches_end: bool = True
     """Whether the log is said to be complete at its end."""
+    speaks_if: dict[str, Any] = {}
+    """For a silent case: keys that, put in place of its own, make the detector speak. They show
+    that the trap is one, and that its silence is not for want of looking."""
+
+    def changed(self) -> Case:
+        """The case with the keys of `speaks_if` in place of its own."""
+        return msgspec.convert({**msgspec.to_builtins(self), **self.speaks_if}, Case)
 
     @property
     def zone(self) -> ZoneInfo:

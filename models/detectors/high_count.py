@@ -121,12 +121,13 @@ class HighCount(Detector):
         self._when = compile_condition(self.settings.when) if self.settings.when else None
         self._all_manual = self._when is None
         canonical = reference.tools.canonical
-        self._key: Callable[[Search], str] = {
+        keys: dict[str, Callable[[Search], str]] = {
             "requester": attrgetter("requester_id"),
             "unit": attrgetter("unit_id"),
             "tool": lambda search: canonical(search.tool),
             "agency": lambda search: agency_id,
-        }[self.settings.by]
+        }
+        self._key = keys[self.settings.by]
         self._allowance = 0 if self.settings.of == "searches" else CASES_ONLY
         if self.settings.by == "requester" and self.settings.of == "cases":
             self._allowance = self.settings.allowance

@@ -103,7 +103,6 @@ class Rare(Detector):
         self._origin: int | None = None
         """First day; weights are 1 then and double every half-life."""
         self._weight = 1.0
-        self._learned: list[tuple[_Habit, set[tuple[str, ...]]]] = []
 
     def close(self, day: Day) -> Iterable[Finding]:
         """Judge each requester's day against the habits before it, then learn the day."""
@@ -114,12 +113,13 @@ class Rare(Detector):
         ways_at = list(zip(*columns, strict=True))
         by_requester = day.manual_by("requester_id")
         findings = []
+        learned: list[tuple[_Habit, set[tuple[str, ...]]]] = []
         in_units: dict[str, list[set[str]]] = {}
         for who in sorted(by_requester):
             places = by_requester[who]
             unit = day.searches[places[-1]].unit_id
             habit = self._requesters.get(who)
-            ways = {ways_at[place] for place in places}
+            ways = {ways_at[places[0]]} if len(places) == 1 else {ways_at[place] for place in places}
             if habit is not None and habit.days >= self.settings.minimum_days:
                 self._check.expected += SURPRISING
                 if not self._usual(habit, ways):
@@ -132,14 +132,13 @@ class Rare(Detector):
             unit_values = in_units.get(unit)
             if unit_values is None:
                 unit_values = in_units[unit] = [set() for _ in columns]
-            self._learned.append((habit, ways))
+            learned.append((habit, ways))
             for way in ways:
                 for values, value in zip(unit_values, way, strict=True):
                     values.add(value)
         # Nobody's day is judged by what others did on it.
-        for habit, ways in self._learned:
-            self._add(habit, day.number, [set(values) for values in zip(*ways, strict=True)], MOST_VALUES)
-        self._learned.clear()
+        for habit, ways in learned:
+            self._add(habit, day.number, map(set, zip(*ways, strict=True)), MOST_VALUES)
         for unit in sorted(in_units):
             habit = self._units.get(unit)
             if habit is None:
@@ -176,7 +175,8 @@ class Rare(Detector):
         )
         if least * len(ways) > SURPRISING:
             return None
-        best, best_way, best_parts = 1.0, None, ()
+        best, best_way = 1.0, None
+        best_parts: tuple[float, ...] = ()
         for way in ways:
             parts = tuple(self._chance(priors, i, value) for i, value in enumerate(way))
             joint = _product(parts)
@@ -255,7 +255,8 @@ class Rare(Detector):
         weight = self._weight
         for aspect, values in enumerate(seen):
             counts = habit.counts[aspect]
-            for value in sorted(values):
+            # Each value is counted by itself, so the order does not matter.
+            for value in values:
                 counts[value] = counts.get(value, 0.0) + weight
                 habit.totals[aspect] += weight
             while len(counts) > most:

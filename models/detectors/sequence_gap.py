@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from models.alert import Finding
 from models.days import instant
 from models.detectors.base import Settings, SourceDay, SourceDetector
-from models.wording import figure, plural
+from models.wording import plural
 
 #: Missing runs followed at once; older ones are final by then.
 MOST_RUNS = 256
@@ -112,6 +112,7 @@ class SequenceGap(SourceDetector):
         missing = run.last - run.first + 1
         numbers = f"number {run.first}" if missing == 1 else f"numbers {run.first} to {run.last}"
         begin, end = min(run.after, run.before), max(run.after, run.before)
+        span = f"{instant(begin):%d %B %Y %H:%M} and {instant(end):%d %B %Y %H:%M} UTC"
         return Finding(
             entity_kind="source",
             entity=self.source_id,
@@ -125,9 +126,8 @@ class SequenceGap(SourceDetector):
             interval=(0.0, 0.0),
             evidence=(run.shown_by,),
             explanation=(
-                f"{plural(missing, 'record')} missing from the log of source {self.source_id} where 0 [0-0] may "
-                f"be: {numbers}, between {instant(begin):%d %B %Y %H:%M} and {instant(end):%d %B %Y %H:%M} UTC; "
-                f"the log went on with number {figure(run.last + 1)}."
+                f"{plural(missing, 'record')} missing from the log of source {self.source_id} where 0 [0-0] "
+                f"may be: {numbers}, between {span}; the log went on with number {run.last + 1:,}."
             ),
         )
 

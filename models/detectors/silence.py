@@ -187,6 +187,7 @@ class Silence(SourceDetector):
             state.told = start
         expected = a / b * expected_hours
         spread = 2 * math.sqrt(expected)
+        low, high = max(0.0, expected - spread), expected + spread
         severity: Severity = "critical" if log_p < 2 * math.log(self.settings.alpha) else "high"
         ending = "until" if over else "and still at"
         return Finding(
@@ -201,13 +202,12 @@ class Silence(SourceDetector):
             score=-log_p,
             observed=0.0,
             expected=expected,
-            interval=(max(0.0, expected - spread), expected + spread),
+            interval=(low, high),
             evidence=between,
             explanation=(
                 f"No search from source {self.source_id} for {length(end - start)}, from "
-                f"{instant(start):%d %B %Y %H:%M} {ending} {instant(end):%d %B %Y %H:%M} UTC: 0 active hours where "
-                f"{figure(expected)} [{figure(max(0.0, expected - spread))}-{figure(expected + spread)}] were "
-                f"expected; {chance(p)}."
+                f"{instant(start):%d %B %Y %H:%M} {ending} {instant(end):%d %B %Y %H:%M} UTC: 0 active hours "
+                f"where {figure(expected)} [{figure(low)}-{figure(high)}] were expected; {chance(p)}."
             ),
         )
 

@@ -16,9 +16,7 @@ console = Console(stderr=True)
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    bench = typer.Typer(
-        help="Measure speed, always as a ratio to something in the same run.", no_args_is_help=True
-    )
+    bench = typer.Typer(help="Measure speed, as a ratio to something in the same run.", no_args_is_help=True)
     bench.command("throughput")(throughput)
     bench.callback()(lambda: None)
     app.add_typer(bench, name="bench")
@@ -46,11 +44,8 @@ def throughput(
         console.print(str(stop), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(FAILURE) from None
     found = summary(runs)
-    table.add_row(
-        "median",
-        *(f"{found[name]:,.0f}" for name in ("limit_per_second", "worker_per_second")),
-        f"{found['ratio_to_limit']:.3f}",
-    )
+    limit, worker, ratio = (found[name] for name in ("limit_per_second", "worker_per_second", "ratio_to_limit"))
+    table.add_row("median", f"{limit:,.0f}", f"{worker:,.0f}", f"{ratio:.3f}")
     console.print(table)
     if as_json:
         print(json.dumps(found))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -77,6 +78,13 @@ def produce(
         raise typer.Exit(FAILURE) from error
     found = survey(files)
     _warn(found, sort)
+    if close and _reaches_the_present(found, close_days * 86400):
+        close = False
+        console.print(
+            "the log reaches to the present: its last windows stay open, because what follows would be late "
+            "if they were closed now",
+            soft_wrap=True,
+        )
     ticker = Ticker(tick_hours * 3600, sources=found.sources, close_after_seconds=close_days * 86400)
     messages = outgoing(files, ticker, ticks=ticks, close=close, in_order=sort)
     try:
@@ -102,6 +110,11 @@ def produce(
 def _progress() -> Progress:
     columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
     return Progress(*columns, console=console, disable=not console.is_terminal)
+
+
+def _reaches_the_present(found: Survey, close_after: float) -> bool:
+    latest = max((span.last for span in found.sources.values()), default=0.0)
+    return latest + close_after > time.time()
 
 
 def _warn(found: Survey, sort: bool) -> None:

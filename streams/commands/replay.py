@@ -69,8 +69,8 @@ def replay_command(
     found = survey(files)
     if found.displaced and not sort:
         console.print(
-            f"[yellow]{found.displaced:,} searches come more than 48 hours after a later one of their source: "
-            "they count as late. Use --sort to read the file by event_time.",
+            f"[yellow]{found.displaced:,} searches come more than 48 hours after a later one of their "
+            "source: they count as late. Use --sort to read the file by event_time.",
             soft_wrap=True,
         )
     ticker = Ticker(tick_hours * 3600, sources=found.sources, close_after_seconds=CLOSE_AFTER_SECONDS)

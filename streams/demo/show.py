@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from bench.evaluation import evaluate
@@ -34,6 +35,8 @@ from streams.topics import ensure
 SHIPPED = ROOT / "config"
 #: Seconds that a start and the summing up may take of the time that was asked for.
 AROUND = 15.0
+#: Columns of tables when nobody looks at a terminal.
+PLAIN_WIDTH = 150
 STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim"}
 
 
@@ -44,16 +47,18 @@ def demo(*, seed: int, seconds: float, headless: bool, web_port: int, folder: Pa
         Stop: something could not be started; the text says what to do.
         KeyboardInterrupt: as it comes; everything is ended by then.
     """
-    console = Console(force_terminal=False if headless else None, highlight=False)
+    console = Console(force_terminal=False if headless else None, highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = PLAIN_WIDTH
     began = time.monotonic()
     with ExitStack() as stack:
         place = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="probewatch-demo-")))
         world = build("demo", seed, 2)
         written = simulate(world, place, SHIPPED)
         console.print(
-            f"Simulated {written.searches:,} searches of about {_officers(place)} officers of Los Angeles, "
-            f"{world.city.first} to {world.city.last}, with {len(written.incidents)} incidents hidden in them, "
-            "on the real calendar of demonstrations."
+            f"Simulated {written.searches:,} searches by {_officers(place)} officers of Los Angeles, "
+            f"{world.city.first} to {world.city.last}, with {len(written.incidents)} incidents hidden in "
+            "them, on the real calendar of demonstrations."
         )
         broker = stack.enter_context(EmbeddedBroker())
         console.print(
@@ -176,8 +181,9 @@ def _compare(console: Console, settings: Settings, file: Path, listening: Listen
     """Whether a replay of the file gives what went through Kafka, byte for byte."""
     configuration = load(settings.config_dir, SHIPPED, settings_types())
     result = Replay()
-    for result in replay([file], pipeline(settings, configuration), Ticker(sources=survey([file]).sources)):
-        pass
+    ticker = Ticker(sources=survey([file]).sources)
+    for growing in replay([file], pipeline(settings, configuration), ticker):
+        result = growing
     live = Standing()
     live.put(listening.standing.values())
     same = live.lines() == result.standing.lines()
@@ -193,13 +199,11 @@ def _tell(console: Console, alert: Alert, before: Alert | None) -> None:
     """One line for an alert that is new, withdrawn, or became worse."""
     if before is not None and alert.status != "withdrawn" and alert.severity == before.severity:
         return
-    entity = f"{alert.entity_kind} {alert.entity}"
+    style = STYLES[alert.severity]
     console.print(
-        f"[{STYLES[alert.severity]}]{alert.severity:>8}[/] {alert.decided_at:%d %b %Y} [bold]{alert.detector}[/] "
-        f"{entity} ({alert.status}): ",
-        end="",
+        f"[{style}]{alert.severity:>8}[/] {alert.decided_at:%d %b %Y} [bold]{alert.detector}[/] "
+        f"{escape(alert.entity_kind)} {escape(alert.entity)} ({alert.status}): {escape(alert.explanation)}"
     )
-    console.print(alert.explanation, markup=False)
 
 
 def _officers(place: Path) -> int:

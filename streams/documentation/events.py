@@ -25,7 +25,7 @@ MEANINGS = {
     "role": "The requester's role; taken from the roster when it is not given.",
     "training_expires_on": "Last day of the requester's training; from the roster when it is not given.",
     "tool_version": "Version of the tool.",
-    "case_number": "Case or incident. Where it is missing, `subject_ref`, else the search itself, counts as the case.",
+    "case_number": "Case or incident. Without one, `subject_ref`, else the search itself, counts as a case.",
     "offence_code": "The offence under investigation.",
     "reason_text": "The reason in the requester's words.",
     "warrant_ref": "Warrant or court order.",

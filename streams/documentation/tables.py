@@ -77,9 +77,9 @@ def type_words(kind: types.Type) -> tuple[str, str]:
             limits += [f"pattern `{kind.pattern}`"] if kind.pattern else []
             return "text", ", ".join(filter(None, limits))
         case types.VarTupleType() | types.ListType():
-            inner, limits = type_words(kind.item_type)
+            inner, bounds = type_words(kind.item_type)
             length = f"{kind.min_length or 0} to {kind.max_length} of them" if kind.max_length else ""
-            return "list", ", ".join(filter(None, (f"each {inner} {limits}".strip(), length)))
+            return "list", ", ".join(filter(None, (f"each {inner} {bounds}".strip(), length)))
         case types.TupleType():
             return f"{len(kind.item_types)} {type_words(kind.item_types[0])[0]}s", ""
     raise TypeError(f"the documentation has no words for {kind}")

@@ -224,7 +224,9 @@ class Deployment:
 
     def check_idempotence(self) -> None:
         """Every worker that started has found out what the broker can do."""
-        starts = [line for one in self.workers for line in log_lines(one) if line["event"] == "worker starting"]
+        starts = [
+            line for one in self.workers for line in log_lines(one) if line["event"] == "worker starting"
+        ]
         assert starts and all(line["idempotent"] is self.idempotent for line in starts)
 
 

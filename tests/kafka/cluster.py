@@ -63,7 +63,12 @@ class Node:
         """Start the process; `wait` tells when it answers."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*_java(), "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "kafka.Kafka", str(self.properties)],
+                [
+                    *_java(),
+                    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+                    "kafka.Kafka",
+                    str(self.properties),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -236,7 +241,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="probewatch-kafka-") as folder:
         try:
             with Cluster(Path(folder), port=port) as cluster:
-                print(f"Apache Kafka: PROBEWATCH_BROKER={cluster.url}  (Ctrl-C ends it and forgets all)", flush=True)
+                print(
+                    f"Apache Kafka: PROBEWATCH_BROKER={cluster.url}  (Ctrl-C ends it and forgets all)",
+                    flush=True,
+                )
                 signal.signal(signal.SIGTERM, signal.default_int_handler)
                 with contextlib.suppress(KeyboardInterrupt):
                     signal.pause()
