@@ -97,8 +97,8 @@ def explained(error: BaseException, settings: Settings) -> BaseException:
             return refused_login(settings, cause)
         if isinstance(cause, InvalidSessionTimeoutError):
             return Stop(
-                f"Kafka does not take {PREFIX}SESSION_TIMEOUT={settings.session_timeout:g}: it must lie between"
-                " the broker's group.min.session.timeout.ms and group.max.session.timeout.ms"
+                f"Kafka does not take {PREFIX}SESSION_TIMEOUT={settings.session_timeout:g}: it must lie"
+                " between the broker's group.min.session.timeout.ms and group.max.session.timeout.ms"
             )
     return error
 

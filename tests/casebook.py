@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 from zlib import crc32
@@ -118,7 +119,7 @@ class Expected(_Strict):
     severity: Severity | None = None
     evidence: int | None = None
     at_once: bool = False
-    """Whether it must have gone out before its day was complete."""
+    """Whether its entity must have been told of before the day was complete."""
     by: date | None = None
     """Latest local day of decision."""
 
@@ -141,7 +142,7 @@ class Case(_Strict):
     events: tuple[Event, ...] = ()
     lost: tuple[Lost, ...] = ()
     reaches_end: bool = True
-    """Whether the log is said to be complete at its end."""
+    """Whether the log is said to end; else time goes on without it for two weeks."""
     speaks_if: dict[str, Any] = {}
     """For a silent case: keys that, put in place of its own, make the detector speak. They show
     that the trap is one, and that its silence is not for want of looking."""
@@ -189,7 +190,7 @@ def read(file: Path) -> CaseFile:
 
 def play(function: str, case: Case) -> Played:
     """Run one detector over a case's log, with the settings of the case and defaults else."""
-    standing, stream = Standing(), []
+    standing = Standing()
     pipeline = Pipeline(_reference(case), [_chosen(function, case)], "digest")
     stream = standing.take(pipeline.feed(list(_messages(case))))
     return Played(stream, standing.alerts())
@@ -200,8 +201,13 @@ def _chosen(function: str, case: Case) -> Chosen:
     return Chosen(name=function, function=function, settings=settings)
 
 
+@cache
+def _shipped() -> Reference:
+    return load(SHIPPED, SHIPPED, settings_types()).reference
+
+
 def _reference(case: Case) -> Reference:
-    shipped = load(SHIPPED, SHIPPED, settings_types()).reference
+    shipped = _shipped()
     clauses = tuple(
         Clause(
             id=rule.id, title=rule.id, text="", source="", url="", condition=rule.condition,
@@ -262,7 +268,7 @@ def _messages(case: Case) -> Iterator[bytes]:
         for source in numbers:
             searches.append((at, 0, source, encode_tick(Tick(tick=instant(at), source_id=source))))
     yield from (row[3] for row in sorted(searches))
-    end = begin + (case.days + 14) * DAY if case.reaches_end else begin + case.days * DAY
+    end = begin + (case.days + 14) * DAY
     for source in sorted(numbers):
         yield encode_tick(Tick(tick=instant(end), source_id=source, end=case.reaches_end))
 

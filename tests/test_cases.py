@@ -86,6 +86,6 @@ def _check(alert: Alert, expected: Expected, case: Case, played: Played) -> None
     if expected.by is not None:
         latest = datetime.combine(expected.by + timedelta(days=1), datetime.min.time(), case.zone)
         assert alert.decided_at < latest.astimezone(UTC)
-    first = next(one for one in played.stream if one.alert_id == alert.alert_id)
     if expected.at_once:
+        first = next(one for one in played.stream if one.entity == alert.entity)
         assert first.status == ("final" if first.kind == "policy" else "provisional")

@@ -72,9 +72,9 @@ class OpenDays:
             tally = entry.tally = self._tally(key, entry)
         else:
             tally.add(search)
-        if tally.told or tally.count(self._allowance) < tally.critical:
+        if tally.told:
             return None
-        tally.told = self._reaches(opened, key, tally)
+        tally.told = self._reaches(opened, key, entry, tally)
         return tally if tally.told else None
 
     def seen(self, key: str, day: int) -> Expectation:
@@ -105,12 +105,11 @@ class OpenDays:
             entry.screen, entry.tally = self._screen(opened, key), None
             if len(entry.searches) >= entry.screen:
                 tally = entry.tally = self._tally(key, entry)
-                near = tally.count(self._allowance) >= tally.critical
-                tally.told = near and self._reaches(opened, key, tally)
+                tally.told = self._reaches(opened, key, entry, tally)
         return opened
 
     def _tally(self, key: str, entry: _Entry) -> Tally:
-        tally = Tally(entry.searches[0].event_time.timestamp(), self._before(key), entry.screen)
+        tally = Tally(entry.searches[0].event_time.timestamp(), self._before(key))
         tally.add_all(entry.searches)
         return tally
 
@@ -123,10 +122,9 @@ class OpenDays:
         screens = opened.screens or ()
         return screens[row] if row < len(screens) else NEVER
 
-    def _reaches(self, opened: _OpenDay, key: str, tally: Tally) -> bool:
-        """Whether the count is critical, once it has passed the screen."""
-        if not tally.exact and opened.outlook is not None and opened.judged is not None:
-            row = self._counts.history.rows[key]
-            tally.critical = self._rule.critical(opened.outlook, opened.judged, row)
-            tally.exact = True
-        return tally.count(self._allowance) >= tally.critical
+    def _reaches(self, opened: _OpenDay, key: str, entry: _Entry, tally: Tally) -> bool:
+        """Whether the count is critical, once the number of searches has passed the screen."""
+        count = tally.count(self._allowance)
+        if count < entry.screen or opened.outlook is None or opened.judged is None:
+            return False
+        return self._rule.reaches(opened.outlook, opened.judged, self._counts.history.rows[key], count)

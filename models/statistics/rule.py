@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtri
 
 from models.statistics.counts import Counts, Expectation
-from models.statistics.negative_binomial import Floats, Ints, critical_count
+from models.statistics.negative_binomial import Floats, Ints, upper_tail
 from models.statistics.tally import NEVER
 
 
@@ -73,12 +72,18 @@ class Rule:
         least = np.where(judged, np.maximum(least, 1), NEVER)
         return np.asarray(least[list(self.places)].min(axis=0))
 
-    def critical(self, outlook: Expectation, judged: np.ndarray, row: int) -> int:
-        """The count from which on an open day raises an alert for one key."""
-        places = list(self.places)
-        level = self.alpha / len(places)
-        exact = critical_count(outlook.mean[places, row], outlook.variance[places, row], level)
-        needed = np.maximum(exact, self.minimum_count) - outlook.observed[places, row]
-        needed = np.where(judged[places, row], needed, NEVER)
-        today = math.floor(float(outlook.mean[0, row])) + 1
-        return max(int(needed.min()), today)
+    def reaches(self, outlook: Expectation, judged: np.ndarray, row: int, count: int) -> bool:
+        """Whether an open day with this count raises an alert for one key."""
+        if count <= outlook.mean[0, row]:
+            return False
+        places = [
+            place
+            for place in self.places
+            if judged[place, row] and outlook.observed[place, row] + count >= self.minimum_count
+        ]
+        if not places:
+            return False
+        p = upper_tail(
+            outlook.observed[places, row] + count, outlook.mean[places, row], outlook.variance[places, row]
+        )
+        return bool(p.min() <= self.alpha / len(self.places))

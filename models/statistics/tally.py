@@ -18,19 +18,16 @@ class Tally:
     """Searches and new cases of one key on one local day.
 
     The case of a search is its case number, else its subject, else the search itself. `before`
-    holds the cases of the days before, which are not counted again. `critical` is the least count
-    worth a closer look, and `exact` says that it has had one.
+    holds the cases of the days before, which are not counted again; `told` says that an open day's
+    tally has raised its alert.
     """
 
-    __slots__ = (
-        "before", "cases", "critical", "exact", "first", "ids", "new", "searches", "told", "unit_id",
-    )  # fmt: skip
+    __slots__ = ("before", "cases", "first", "ids", "new", "searches", "told", "unit_id")
 
-    def __init__(self, first: float, before: Collection[str] = (), critical: int = NEVER) -> None:
+    def __init__(self, first: float, before: Collection[str] = ()) -> None:
         self.first = first
         self.before = before
-        self.critical = critical
-        self.exact = self.told = False
+        self.told = False
         self.searches = self.new = 0
         self.cases: set[str] = set()
         self.ids: list[str] = []
@@ -64,12 +61,6 @@ class Tally:
         room = MOST_REMEMBERED - len(self.ids)
         self.ids += [search.event_id for search in searches[:room]] if room > 0 else []
         self.unit_id = searches[-1].unit_id
-
-    def renew(self, before: Collection[str]) -> None:
-        """Take note that another day was closed: what is new is worked out again."""
-        self.new += sum(case in self.before for case in self.cases)
-        self.new -= sum(case in before for case in self.cases)
-        self.before = before
 
     def count(self, allowance: int) -> int:
         """New cases, or the searches beyond the allowance if they are more.

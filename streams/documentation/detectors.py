@@ -71,5 +71,6 @@ def _stanzas(stanzas: Sequence[Stanza]) -> str:
     for stanza in stanzas:
         settings = ", ".join(f"`{name}: {yaml(value)}`" for name, value in stanza.settings.items())
         off = "" if stanza.enabled else " (switched off)"
-        lines.append(f"- `{stanza.name}`{off}: {settings or 'nothing'}")
+        # Something to link to: an alert names the stanza.
+        lines.append(f'- <a id="{stanza.name}"></a>`{stanza.name}`{off}: {settings or "nothing"}')
     return "\n".join(lines) + "\n"

@@ -1,0 +1,322 @@
+"""The first stage: every message becomes exactly one thing, and nothing is lost on the way."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.days import instant
+from models.decoding import decode
+from models.detectors.sequence_gap import SequenceGap, SequenceGapSettings
+from models.ingest import KEPT_BYTES, DeadLetter, IngestStage
+from models.packing import Pack, decode_pack
+from models.pipeline import Pipeline, Standing
+from models.pseudonym import Pseudonyms
+from models.reference import Agency, Reference, Source
+from models.roster import Posting, Roster
+from models.search import Search, Tick, encode_search
+from models.stage import Output, Record
+from models.ticking import encode_tick
+from tests.logs import DAY, LATENESS, START, reference, search, sensitive
+
+HOUR = 3600.0
+
+
+def stage(found: Reference | None = None, **more: Any) -> IngestStage:
+    settings = SequenceGapSettings(grace_days=0)
+    return IngestStage(
+        found or reference(["feed"]),
+        lambda source_id: (SequenceGap("sequence_gap", settings, source_id),),
+        "digest",
+        **more,
+    )
+
+
+def take(one: IngestStage, *values: bytes | Search, offset: int = 0, arrival: float | None = None) -> Output:
+    raw = [value if isinstance(value, bytes) else encode_search(value) for value in values]
+    return one.absorb([Record(offset + index, value, arrival) for index, value in enumerate(raw)])
+
+
+def tick(days: float, source_id: str | None = "feed", *, end: bool = False) -> bytes:
+    return encode_tick(Tick(tick=instant(START + days * DAY), source_id=source_id, end=end))
+
+
+def packs(output: Output) -> list[Pack]:
+    return [decode_pack(one.value) for one in output.messages if one.topic == "searches"]
+
+
+def letters(output: Output) -> list[DeadLetter]:
+    refused = [one.value for one in output.messages if one.topic == "searches.refused"]
+    return [msgspec.json.decode(value, type=DeadLetter) for value in refused]
+
+
+def number(output: Output, name: str) -> int:
+    return sum(count for (key, _), count in output.counts.items() if key == name)
+
+
+def accounted(output: Output) -> int:
+    return sum(number(output, name) for name in ("accepted", "refused", "late", "duplicate", "ticks"))
+
+
+# --- conservation ---
+
+GARBAGE = st.binary(max_size=40) | st.sampled_from(
+    [b"{}", b"null", b'{"tick":1}', b'{"tick":"2021-03-01T00:00:00"}', b'{"specversion":"1.0"}', b"[" * 70_000]
+)
+SEARCHES = st.builds(
+    lambda hours, name, source, who: encode_search(
+        search(hours * HOUR, f"e{name}", source_id=source, requester_id=f"r{who}")
+    ),
+    st.integers(0, 600),
+    st.integers(0, 12),
+    st.sampled_from(["feed", "mobile", "new"]),
+    st.integers(0, 1),
+)
+TICKS = st.builds(tick, st.integers(0, 25), st.sampled_from([None, "feed", "other"]), end=st.booleans())
+MESSAGES = st.lists(GARBAGE | SEARCHES | SEARCHES | TICKS, max_size=60)
+
+
+@given(MESSAGES, st.lists(st.integers(0, 60), max_size=4))
+def test_every_message_becomes_exactly_one_thing(messages: list[bytes], cuts: Sequence[int]) -> None:
+    one = stage()
+    places = sorted({0, len(messages), *(cut for cut in cuts if cut < len(messages))})
+    outputs = [
+        take(one, *messages[begin:end], offset=begin)
+        for begin, end in zip(places, places[1:], strict=False)
+    ]  # fmt: skip
+    assert sum(map(accounted, outputs)) == len(messages)
+    taken = [offset for output in outputs for pack in packs(output) for offset in pack.offsets]
+    dead = [letter.source_offset for output in outputs for letter in letters(output)]
+    late = sum(number(output, "late") for output in outputs)
+    assert len(set(taken)) == len(taken) == sum(number(output, "accepted") for output in outputs) + late
+    assert len(set(dead)) == len(dead) == sum(number(output, "refused") for output in outputs)
+    assert not set(taken) & set(dead)
+    assert sum(one.topic == "searches.late" for output in outputs for one in output.messages) == late
+
+
+# --- dead letters ---
+
+
+@given(st.binary(max_size=80))
+def test_a_dead_letter_carries_the_original_bytes(value: bytes) -> None:
+    output = take(stage(), value, offset=41)
+    if decode(value, None) and not letters(output):
+        return
+    (letter,) = letters(output)
+    assert b64decode(letter.payload_base64) == value
+    assert (letter.source_topic, letter.source_partition, letter.source_offset) == ("searches.raw", 0, 41)
+    assert (letter.size, letter.payload_complete) == (len(value), True)
+    assert letter.reason and letter.detail
+
+
+def test_a_dead_letter_of_a_huge_message_says_that_it_is_cut() -> None:
+    value = b'"' + b"x" * 10_000_000 + b'"'
+    output = take(stage(partition=3), value, offset=2**40)
+    (letter,) = letters(output)
+    assert letter.reason == "too_large" and letter.size == len(value) and not letter.payload_complete
+    assert b64decode(letter.payload_base64) == value[:KEPT_BYTES]
+    assert (letter.source_partition, letter.source_offset) == (3, 2**40)
+    (message,) = output.messages
+    assert message.key == f"3/{2**40}".encode()
+
+
+def test_a_search_of_tomorrow_is_refused_when_its_arrival_is_known() -> None:
+    output = take(stage(), search(2 * DAY, "e1"), arrival=START)
+    assert [letter.reason for letter in letters(output)] == ["clock_ahead"]
+    assert number(take(stage(), search(2 * DAY, "e1")), "accepted") == 1
+
+
+# --- repeats ---
+
+
+def test_a_repeat_is_dropped_and_a_forgery_under_a_known_id_is_refused() -> None:
+    one, first = stage(), search(0.0, "e1", source_sequence=1)
+    assert number(take(one, first), "accepted") == 1
+    # A resend may bear another sequence number and time of arrival.
+    assert number(take(one, search(0.0, "e1", source_sequence=9), offset=1), "duplicate") == 1
+    for changed in ({"requester_id": "r9"}, {"subject_ref": "s9"}, {"tool": "other"}, {"purpose": "p9"}):
+        output = take(one, search(0.0, "e1", **changed), offset=2)
+        assert [letter.reason for letter in letters(output)] == ["conflicting_duplicate"]
+    output = take(one, search(HOUR, "e1"), offset=3)
+    assert [letter.reason for letter in letters(output)] == ["conflicting_duplicate"]
+    assert packs(output) == []
+
+
+def test_two_sources_may_use_the_same_ids() -> None:
+    output = take(stage(), search(0.0, "e1"), search(0.0, "e1", source_id="mobile"))
+    assert number(output, "accepted") == 2
+
+
+# --- time ---
+
+
+def test_one_wrong_clock_makes_no_other_late_and_closes_nothing() -> None:
+    one = stage()
+    wrong = search(300 * DAY, "wrong")
+    output = take(one, search(0.0, "e1"), search(HOUR, "e2"), wrong, search(2 * HOUR, "e3"), search(DAY, "e4"))
+    assert (number(output, "accepted"), number(output, "late")) == (5, 0)
+    marks = [at for pack in packs(output) for _, _, at in pack.marks]
+    assert all(at <= START + DAY - LATENESS for at in marks)
+
+
+def test_a_search_older_than_the_watermark_is_late_passed_on_and_kept() -> None:
+    one = stage()
+    output = take(one, search(10 * DAY, "e1"), search(10 * DAY + 1, "e2"), search(DAY, "old"))
+    assert (number(output, "accepted"), number(output, "late")) == (2, 1)
+    (pack,) = packs(output)
+    assert [pack.searches[index].event_id for index in pack.late] == ["old"]
+    (kept,) = [message for message in output.messages if message.topic == "searches.late"]
+    assert isinstance(found := decode(kept.value, None), Search) and found.event_id == "old"
+
+
+def test_a_late_search_is_still_judged_by_policy_and_by_nothing_else() -> None:
+    pipeline = Pipeline(
+        reference(["feed"]), [sensitive("policy_clause"), sensitive("repeat_subject")], "digest"
+    )
+    standing = Standing()
+    old = [search(15 * DAY + n, f"old-{n}", tool="banned", subject_ref="pet") for n in range(3)]
+    fresh = [search(40 * DAY, "e1"), search(40 * DAY + 1, "e2")]
+    standing.take(pipeline.feed([encode_search(one) for one in (*fresh, *old)]))
+    standing.take(pipeline.feed([tick(60, end=True)]))
+    assert pipeline.counts["late", ""] == 3
+    found = standing.alerts()
+    assert [(alert.detector, alert.evidence) for alert in found] == [
+        ("policy_clause", (one.event_id,)) for one in sorted(old, key=lambda one: one.event_time)
+    ]
+    assert {alert.status for alert in found} == {"final"}
+    again = pipeline.feed([encode_search(one) for one in old])
+    standing.take(again)
+    assert standing.alerts() == found, "a repeated late breach is the same alert"
+
+
+def test_a_tick_moves_declared_and_living_sources_only() -> None:
+    one = stage(reference(["feed"]))
+    take(one, search(0.0, "e1", source_id="mobile"), tick(300, None))
+    # last year's log is loaded under a clock of today: it must not be late at once
+    assert number(take(one, search(HOUR, "e2", source_id="mobile"), offset=2), "accepted") == 1
+    assert number(take(one, search(HOUR, "e3"), offset=3), "late") == 1
+
+
+# --- sequence numbers ---
+
+
+def test_a_gap_that_fills_up_is_not_told_and_one_that_stays_is() -> None:
+    def told(*numbers: int) -> list[str]:
+        one = stage()
+        values = [search(n * HOUR, f"e{n}", source_sequence=n) for n in numbers]
+        output = take(one, *values, tick(20, end=True))
+        standing = Standing()
+        standing.take(output.messages)
+        return [alert.explanation for alert in standing.alerts()]
+
+    assert told(1, 2, 3, 4) == []
+    assert told(1, 4, 3, 2) == []
+    assert told(4, 1, 3, 2) == []
+    (alone,) = told(1, 2, 4)
+    assert "1 record missing" in alone and "number 3" in alone
+    (run,) = told(1, 7)
+    assert "5 records missing" in run and "numbers 2 to 6" in run
+    assert len(told(1, 3, 5)) == 2
+
+
+# --- who ---
+
+
+def roster() -> Reference:
+    on = date(2021, 1, 1).toordinal()
+    names = Pseudonyms(b"k" * 16)
+    posting = Posting(
+        requester_id=names("officer"), agency_id="city", unit_id="u0", role="detective",
+        valid_from=on, valid_to=date(2021, 3, 5).toordinal(), trained_until=date(2021, 3, 3).toordinal(),
+    )  # fmt: skip
+    return Reference(
+        agencies={"city": Agency(agency_id="city", timezone="America/Los_Angeles")},
+        sources={"feed": Source(source_id="feed", agency_id="city")},
+        roster=Roster([posting]),
+    )
+
+
+def test_staff_become_pseudonyms_everywhere_and_nobody_else_does() -> None:
+    one = stage(pseudonyms=Pseudonyms(b"k" * 16))
+    staff = dict.fromkeys(("requester_id", "operator_id", "approver_id", "second_reviewer_id"), "officer")
+    output = take(one, search(0.0, "e1", subject_ref="officer", **staff))
+    (pack,) = packs(output)
+    (found,) = pack.searches
+    values = {getattr(found, field) for field in staff}
+    assert values == {Pseudonyms(b"k" * 16)("officer")} and found.subject_ref == "officer"
+    other = Pseudonyms(b"K" * 16)("officer")
+    assert other not in values and "officer" not in other
+    assert all(b'"requester_id":"officer"' not in message.value for message in output.messages)
+
+
+def test_a_late_search_leaves_under_its_pseudonym_too() -> None:
+    one = stage(pseudonyms=Pseudonyms(b"k" * 16))
+    output = take(
+        one, search(10 * DAY, "e1"), search(10 * DAY + 1, "e2"), search(0.0, "old", requester_id="officer")
+    )
+    (late,) = [message for message in output.messages if message.topic == "searches.late"]
+    assert b"officer" not in late.value and b"p-" in late.value
+
+
+def test_a_short_key_is_refused() -> None:
+    with pytest.raises(ValueError, match="16 or more"):
+        Pseudonyms(b"short")
+
+
+def test_the_roster_fills_in_what_the_log_leaves_out_as_of_the_day() -> None:
+    one = stage(roster(), pseudonyms=Pseudonyms(b"k" * 16))
+    values = [
+        search(DAY, "serving", requester_id="officer"),
+        search(DAY, "said", requester_id="officer", role="chief", training_expires_on="2030-01-01"),
+        search(4 * DAY, "last", requester_id="officer"),
+        search(4 * DAY + 9 * HOUR, "gone", requester_id="officer"),
+        search(DAY, "unknown", requester_id="stranger"),
+    ]
+    (pack,) = packs(take(one, *values))
+    assert {found.event_id: (found.role, found.training_expires_on) for found in pack.searches} == {
+        "serving": ("detective", "2021-03-03"),
+        "said": ("chief", "2030-01-01"),
+        "last": ("detective", "2021-03-03"),
+        "gone": (None, None),
+        "unknown": (None, None),
+    }
+
+
+# --- state ---
+
+
+@given(MESSAGES, st.integers(0, 60))
+def test_a_restored_stage_goes_on_as_if_it_had_never_stopped(messages: list[bytes], cut: int) -> None:
+    cut = min(cut, len(messages))
+    whole, first, second = stage(), stage(), stage()
+    take(whole, *messages[:cut])
+    take(first, *messages[:cut])
+    second.restore(first.snapshot(full=True))
+    assert second.snapshot(full=True) == first.snapshot(full=True)
+    expected = take(whole, *messages[cut:], offset=cut)
+    found = take(second, *messages[cut:], offset=cut)
+    assert (found.messages, found.counts) == (expected.messages, expected.counts)
+    assert second.snapshot(full=True) == whole.snapshot(full=True)
+    assert second.gauges() == whole.gauges()
+
+
+@pytest.mark.parametrize("name", ["agency/city", "sauce/feed", ""])
+def test_foreign_state_is_refused_by_name(name: str) -> None:
+    with pytest.raises(ValueError, match="none of the ingest stage's"):
+        stage().restore({name: b""})
+
+
+def test_damaged_state_is_refused_by_name() -> None:
+    one = stage()
+    take(one, search(0.0, "e1"))
+    blocks = one.snapshot(full=True)
+    for name in blocks:
+        with pytest.raises(ValueError, match=r"feed|registry|book|sequence_gap"):
+            stage().restore({**blocks, name: b"\xc1damaged"})
