@@ -62,29 +62,53 @@ class Alert(Struct, kw_only=True, frozen=True):
     """The record on the `alerts` topic, one JSON object, keyed by `alert_id`."""
 
     alert_id: str
+    """Identity, the key on the topic `alerts`; a later record of the same id replaces it."""
     detector: str
+    """Name of the stanza in `config/detectors.yaml`."""
     kind: Kind
+    """A rule was broken, or a habit."""
     entity_kind: EntityKind
+    """What the alert is about."""
     entity: str
+    """Which one: a pseudonym or a name."""
     agency_id: str | None
+    """The agency; none for a source that is not declared for one."""
     unit_id: str | None
+    """The unit, where there is one."""
     window_start: Instant
+    """Begin of the time that was judged."""
     window_end: Instant
+    """Its end."""
     first_seen: Instant
+    """The first search that belongs to it, or the begin of a silence."""
     decided_at: Instant
+    """Event time at which the facts were complete. Never the wall clock."""
     status: Status
+    """Whether the window is complete, see `docs/oversight.md`."""
     severity: Severity
+    """How much it weighs, see `docs/oversight.md`."""
     p_value: float | None
+    """Chance under normal use; none for a rule and for a gap in numbers, which need no statistics."""
     score: float
+    """-ln p: 0 for a rule; two alerts can be ranked by it."""
     observed: float | None
+    """What was counted."""
     expected: float | None
+    """What normal use would give."""
     interval: tuple[float, float] | None
+    """Where normal use would lie in 95 of 100 cases."""
     clause: str | None
+    """Id of the clause of `config/policy/` that was broken."""
     evidence: tuple[str, ...]
+    """Ids of the searches, at most 50."""
     evidence_count: int
+    """How many there are in all."""
     explanation: str
+    """One sentence that says all this."""
     detector_version: int
+    """Goes up when the same searches would give another alert."""
     config_digest: str
+    """The configuration that was in force, as `./probewatch config check` prints it."""
 
 
 def alert_id(detector: str, agency_id: str | None, entity: str, clause: str | None, opened: float) -> str:

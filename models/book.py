@@ -127,8 +127,12 @@ class Book:
         """Withdraw what the complete day did not confirm; forget episodes older than `longest` days."""
         alerts = []
         for identity in [name for name, noted in self._noted.items() if noted.day_start <= day_start]:
-            alert = self._noted.pop(identity).alert
-            said = f"Withdrawn, because the complete window does not support it. It said: {alert.explanation}"
+            noted = self._noted.pop(identity)
+            alert, episode = noted.alert, self._episodes.get(noted.key)
+            why = "the complete window does not support it"
+            if episode is not None and episode.ended == day_end:
+                why = f"it belongs to alert {episode.alert.alert_id}"
+            said = f"Withdrawn, because {why}. It said: {alert.explanation}"
             alerts.append(msgspec.structs.replace(alert, status="withdrawn", explanation=said))
         for key in [k for k, e in self._episodes.items() if day_end - e.ended > (longest + 1) * DAY]:
             del self._episodes[key]

@@ -39,45 +39,84 @@ class Search(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=Tru
     """
 
     event_id: Identifier
+    """Identity of the search; the same id with other content is refused."""
     event_time: Instant
+    """When the search was made."""
     source_id: Identifier
+    """The log that it comes from."""
     requester_id: Identifier
+    """Who searched. Replaced by a pseudonym at ingest when a key is set."""
     agency_id: Identifier
+    """Whose officer that is; everything a detector compares lies within one agency."""
     unit_id: Identifier
+    """The requester's unit at that time."""
     tool: Name
+    """The face-recognition system, under any spelling that the register of tools knows."""
     gallery: Name
+    """The collection of photographs searched."""
     purpose: Name
+    """Why, in the words of the agency's policy pack."""
     image_source: ImageSource
+    """Where the probe image comes from."""
 
     source_sequence: Annotated[int, Meta(ge=0, le=2**53)] | None = None
+    """Number of the record in its source, up by one each: proves that none is missing."""
     ingest_time: Instant | None = None
+    """When the sending system took the record."""
     operator_id: Identifier | None = None
+    """Who operated the system for the requester. Replaced like `requester_id`."""
     requesting_agency: Identifier | None = None
+    """The outside agency for which the search was made."""
     role: Name | None = None
+    """The requester's role; taken from the roster when it is not given."""
     training_expires_on: Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$")] | None = None
+    """Last day of the requester's training; from the roster when it is not given."""
     tool_version: Name | None = None
+    """Version of the tool."""
     case_number: Identifier | None = None
+    """Case or incident. Without one, `subject_ref`, else the search itself, counts as a case."""
     offence_code: Identifier | None = None
+    """The offence under investigation."""
     reason_text: Text | None = None
+    """The reason in the requester's words."""
     warrant_ref: Identifier | None = None
+    """Warrant or court order."""
     exigent: bool | None = None
+    """Whether an emergency was claimed."""
     approver_id: Identifier | None = None
+    """Who approved the search. Replaced like `requester_id`."""
     probe_hash: Identifier | None = None
+    """Keyed hash of the probe image, made by the sender: finds repeats without keeping a face."""
     probe_edited: bool | None = None
+    """Whether the probe was edited."""
     subject_ref: Identifier | None = None
+    """Pseudonym of the person searched for, made by the sender; passed on as it stands."""
     candidates_requested: Count | None = None
+    """Length of the list asked for."""
     candidates_returned: Count | None = None
+    """Length of the list given."""
     top_score: Score | None = None
+    """Best score of the list."""
     threshold: Score | None = None
+    """Least score that was shown."""
     search_type: SearchType = "manual"
+    """Whether a person searched, a hot list or a batch."""
     workstation_id: Identifier | None = None
+    """The device."""
     access_channel: Name | None = None
+    """The way in: console, web, mobile, in the agency's words."""
     incident_area: Name | None = None
+    """Where the incident was."""
     incident_time: Instant | None = None
+    """When the incident was."""
     lead_issued: bool | None = None
+    """Whether a lead came of it."""
     second_reviewer_id: Identifier | None = None
+    """Who looked at the result a second time. Replaced like `requester_id`."""
     corroborated: bool | None = None
+    """Whether other evidence was recorded."""
     arrest_made: bool | None = None
+    """Whether an arrest followed."""
 
 
 #: Fields that name a member of staff, replaced by keyed pseudonyms at ingest.

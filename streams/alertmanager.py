@@ -56,7 +56,7 @@ class Notifier:
         url: str,
         *,
         hold: timedelta = timedelta(days=7),
-        runbook: str = "docs/detectors/{detector}.md",
+        runbook: str = "docs/detectors.md#{detector}",
         batch_size: int = 64,
         first_pause: float = 0.5,
         longest_pause: float = 60.0,

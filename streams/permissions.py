@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
     InvalidSessionTimeoutError,
-    SaslAuthenticationFailed,
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
 )
@@ -17,7 +16,7 @@ from kafka.errors import KafkaError
 
 from streams.exits import Stop
 from streams.settings import PREFIX, Settings
-from streams.topics import admin_client, kafka_name
+from streams.topics import TOPIC_AUTHORIZATION_FAILED, admin_client, kafka_name
 
 #: What a worker does with each topic. Without TICKS=clock it does not write to searches.raw.
 NEEDED: Mapping[str, tuple[str, ...]] = {
@@ -29,87 +28,76 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "state.ingest": ("READ", "WRITE"),
     "state.watch": ("READ", "WRITE"),
 }
-#: Kafka's number for a topic that the user may not even see.
-TOPIC_AUTHORIZATION_FAILED = 29
 
 
-def refused_topics(settings: Settings) -> list[tuple[str, str]]:
-    """Topics and what may not be done with them; nothing where the broker keeps no such rules.
+def check_topics(settings: Settings) -> None:
+    """Ask Kafka what a worker may do with its topics. A broker without such rules allows all.
 
     Raises:
-        Stop: no broker answers.
+        Stop: something is not allowed; all of it is named, and how to grant it. Or nobody answers.
     """
+    needed = {kafka_name(settings, name): operations for name, operations in NEEDED.items()}
+    if settings.ticks == "off":
+        needed[kafka_name(settings, "searches.raw")] = ("READ",)
     admin = admin_client(settings)
     try:
-        described = admin.describe_topics([kafka_name(settings, name) for name in NEEDED])
+        described = admin.describe_topics(list(needed))
     except KafkaError as error:
-        raise Stop(f"Kafka does not tell what {_user(settings)} may do: {error}") from None
+        raise Stop(f"Kafka does not tell what {_user(settings.sasl_username)} may do: {error}") from None
     finally:
         admin.close()
-    allowed = {entry["name"]: _allowed(entry) for entry in described}
-    return [
-        (kafka_name(settings, name), operation)
-        for name, operations in NEEDED.items()
-        for operation in operations
-        if (may := allowed.get(kafka_name(settings, name))) is not None and operation not in may
-        if not (name == "searches.raw" and operation == "WRITE" and settings.ticks == "off")
+    refused = [
+        (operation, f"topic {entry['name']}")
+        for entry in described
+        for operation in may_not(entry, needed[entry["name"]])
     ]
+    if refused:
+        raise lacking(settings.connection(), refused)
 
 
-def _allowed(entry: Mapping[str, Any]) -> frozenset[str] | None:
-    """The operations on a described topic, or None when the broker does not say."""
+def may_not(entry: Mapping[str, Any], operations: Sequence[str]) -> list[str]:
+    """Those operations that a topic's description forbids; none where the broker does not say."""
     if entry["error_code"] == TOPIC_AUTHORIZATION_FAILED:
-        return frozenset()
-    said = entry.get("authorized_operations")
-    return None if entry["error_code"] or said is None else frozenset(said)
+        return list(operations)
+    allowed = entry.get("authorized_operations")
+    if entry["error_code"] or allowed is None:
+        return []
+    return [operation for operation in operations if operation not in allowed]
 
 
-def lacking(settings: Settings, topics: list[tuple[str, str]], *, group: bool = False) -> Stop:
-    """The end of a worker that may not do these operations, or not read with its group."""
-    refused = [f"{operation} on topic {topic}" for topic, operation in topics]
-    grants = [f"--operation {operation.capitalize()} --topic {topic}" for topic, operation in topics]
-    if group:
-        refused.append(f"READ on group {settings.group_id}")
-        grants.append(f"--operation Read --group {settings.group_id}")
+def lacking(connection: Mapping[str, Any], refused: Sequence[tuple[str, str]]) -> Stop:
+    """The end of a program that may not do these operations: READ, WRITE on a `topic X` or `group X`."""
+    operation, place = refused[0]
+    name = connection.get("sasl_plain_username")
     return Stop(
-        f"Kafka does not let {_user(settings)} {', '.join(refused)}; grant it, for instance:"
-        f" kafka-acls.sh --add --allow-principal User:{settings.sasl_username or 'NAME'} {grants[0]}"
+        f"Kafka does not let {_user(name)} {', '.join(' '.join((o, 'on', p)) for o, p in refused)}; grant"
+        f" it, for instance: kafka-acls.sh --add --allow-principal User:{name or 'NAME'}"
+        f" --operation {operation.capitalize()} --{place}"
     )
 
 
 def explained(error: BaseException, settings: Settings) -> BaseException:
     """The same error, or a Stop that names the permission or setting that would cure it."""
+    user = _user(settings.sasl_username)
     for cause in _causes(error):
         if isinstance(cause, TopicAuthorizationFailedError):
-            topics = f" {_named(cause)}" if cause.args else ""
             return Stop(
-                f"Kafka does not let {_user(settings)} read from or write to topic{topics} any more;"
-                f" grant READ and WRITE with kafka-acls.sh"
+                f"Kafka no longer lets {user} read or write topic {_named(cause)};"
+                " grant READ and WRITE with kafka-acls.sh"
             )
         if isinstance(cause, GroupAuthorizationFailedError):
-            return lacking(settings, [], group=True)
+            return lacking(settings.connection(), [("READ", f"group {settings.group_id}")])
         if isinstance(cause, (ClusterAuthorizationFailedError, TransactionalIdAuthorizationFailed)):
             return Stop(
-                f"Kafka does not let {_user(settings)} write at all: grant WRITE on the topics, or"
-                " IDEMPOTENT_WRITE on the cluster, with kafka-acls.sh"
+                f"Kafka does not let {user} write at all: grant WRITE on the topics, or IDEMPOTENT_WRITE"
+                " on the cluster, with kafka-acls.sh"
             )
-        if isinstance(cause, SaslAuthenticationFailed):
-            return refused_login(settings, cause)
         if isinstance(cause, InvalidSessionTimeoutError):
             return Stop(
                 f"Kafka does not take {PREFIX}SESSION_TIMEOUT={settings.session_timeout:g}: it must lie"
                 " between the broker's group.min.session.timeout.ms and group.max.session.timeout.ms"
             )
     return error
-
-
-def refused_login(settings: Settings, error: BaseException, server: str = "") -> Stop:
-    """The end of a program whose user or password is not known to Kafka."""
-    place = f" at {server}" if server else ""
-    return Stop(
-        f"Kafka{place} refuses the login of {settings.sasl_username!r}: {error}."
-        f" See {PREFIX}SASL_USERNAME and {PREFIX}SASL_PASSWORD"
-    )
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -120,10 +108,10 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _named(error: BaseException) -> str:
-    """The topics that aiokafka put into an error: one, or a set."""
-    (topics, *_) = error.args
+    """The topics that aiokafka put into an error: one, or a set, or none."""
+    topics = error.args[0] if error.args else "(it does not say which)"
     return topics if isinstance(topics, str) else ", ".join(sorted(topics))
 
 
-def _user(settings: Settings) -> str:
-    return f"the user {settings.sasl_username!r}" if settings.sasl_username else "an anonymous client"
+def _user(name: str | None) -> str:
+    return f"the user {name!r}" if name else "an anonymous client"

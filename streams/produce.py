@@ -24,6 +24,8 @@ from kafka.errors import (
 from kafka.partitioner import murmur2
 
 from models.ticking import Ticker, encode_tick, head
+from streams.connecting import knock
+from streams.permissions import lacking, may_not
 from streams.survey import lines, sorted_lines
 
 #: Lines without a readable source share one key, so that they too keep their order.
@@ -214,16 +216,21 @@ def connect(
 
     `connection` is where Kafka is and how to log in, as `Settings.connection` gives it. A message
     that is not confirmed within `confirm_within` seconds, retries included, has failed. Raises
-    KafkaError when no broker answers and TopicMissing when the topic has not been created.
+    KafkaError when no broker answers, Stop when it does not let us in or not write, and TopicMissing
+    when the topic has not been created.
     """
+    knock(connection)
     options = {"client_id": "probewatch-produce", "bootstrap_timeout_ms": 10_000, **connection}
     # A producer's own question would make some brokers create the topic.
     admin = KafkaAdminClient(**options)
     try:
-        if topic not in admin.list_topics():
-            raise TopicMissing(f"the topic {topic} is missing: create it with `./probewatch topics --create`")
+        (described,) = admin.describe_topics([topic])
     finally:
         admin.close()
+    if may_not(described, ("WRITE",)):
+        raise lacking(connection, [("WRITE", f"topic {topic}")])
+    if described["error_code"]:
+        raise TopicMissing(f"the topic {topic} is missing: create it with `./probewatch topics --create`")
     return KafkaProducer(
         **options,
         acks="all",

@@ -15,10 +15,13 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError, KafkaTimeoutError
 
+from streams.connecting import knock
 from streams.exits import Stop
 from streams.settings import PREFIX, Settings
 
 DAY_MS = 24 * 3600 * 1000
+#: Kafka's number for a topic that the user may not see, or not do with what was asked.
+TOPIC_AUTHORIZATION_FAILED = 29
 
 
 @dataclass(frozen=True)
@@ -74,11 +77,11 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 
 def admin_client(settings: Settings) -> KafkaAdminClient:
-    """A connected administration client. Raises Stop when no broker can be reached."""
+    """A connected administration client. Raises Stop when no broker can be reached, or none lets us in."""
+    connection = settings.connection()
+    knock(connection)
     try:
-        return KafkaAdminClient(
-            client_id="probewatch-topics", bootstrap_timeout_ms=10_000, **settings.connection()
-        )
+        return KafkaAdminClient(client_id="probewatch-topics", bootstrap_timeout_ms=10_000, **connection)
     except KafkaTimeoutError:
         raise Stop(
             f"no Kafka broker answers at {', '.join(settings.brokers)}; start it or set {PREFIX}BROKER"
@@ -97,12 +100,16 @@ class Survey:
 
 
 def survey(admin: KafkaAdminClient, settings: Settings) -> Survey:
-    """Compare the cluster with `TOPICS`: existence, partition counts, clean-up policies."""
-    described = {
-        entry["name"]: len(entry["partitions"])
-        for entry in admin.describe_topics()
-        if not entry.get("error_code")
-    }
+    """Compare the cluster with `TOPICS`: existence, partition counts, clean-up policies.
+
+    Raises:
+        Stop: we may not see some of them.
+    """
+    answer = admin.describe_topics([kafka_name(settings, topic.name) for topic in TOPICS])
+    described = {entry["name"]: len(entry["partitions"]) for entry in answer if not entry["error_code"]}
+    hidden = [entry["name"] for entry in answer if entry["error_code"] == TOPIC_AUTHORIZATION_FAILED]
+    if hidden:
+        raise Stop(f"Kafka does not let us DESCRIBE {', '.join(hidden)}; grant that with kafka-acls.sh")
     missing, wrong, present = [], [], []
     for topic in TOPICS:
         name, wanted = kafka_name(settings, topic.name), partition_count(settings, topic)
@@ -156,6 +163,11 @@ def create(admin: KafkaAdminClient, settings: Settings, topics: tuple[Topic, ...
         return
     answer = admin.create_topics(wanted, raise_errors=False)
     for entry in answer["topics"]:
+        if entry["error_code"] == TOPIC_AUTHORIZATION_FAILED:
+            raise Stop(
+                f"topic {entry['name']} could not be created: Kafka does not let us; grant CREATE on the"
+                " topics with kafka-acls.sh, or have them created by somebody who may"
+            )
         if entry["error_code"] not in (0, 36):  # 36: another worker created it first
             raise Stop(
                 f"topic {entry['name']} could not be created: {entry.get('error_message') or entry}"

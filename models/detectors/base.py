@@ -20,9 +20,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from models.alert import EntityKind, Finding, Kind
 from models.days import LocalHour
@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 
 
 class Settings(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """Settings every detector has. `episode_days`: findings about one entity that are no further
-    apart than this many days belong to one alert, which is amended instead of repeated."""
+    """Settings every detector has."""
 
-    episode_days: int = 7
+    episode_days: Annotated[int, Meta(ge=0, le=365)] = 7
+    """Findings about one entity that are no further apart than this belong to one alert, which is
+    amended instead of repeated."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,16 +48,17 @@ class HighCountSettings(Settings, kw_only=True, frozen=True):
     """Distinct cases a day, or searches. For a requester, searches beyond `allowance` a day count
     like cases if they are more, and a case is counted again only after `case_days` without it."""
     allowance: Annotated[int, Meta(ge=0, le=1000)] = 8
+    """Searches a day that one requester's cases may take before the rest counts like cases."""
     case_days: Annotated[int, Meta(ge=1, le=28)] = 28
+    """Days for which a requester's case is known and not counted again."""
     windows: Annotated[tuple[Annotated[int, Meta(ge=1, le=90)], ...], Meta(min_length=1, max_length=8)] = (
         1, 7, 28, 90,
     )  # fmt: skip
     """Lengths of the windows that end with each day, local days."""
     alpha: Annotated[float, Meta(gt=0, le=0.01)] = 3e-5
     """Largest p-value of a key-day that raises an alert, after multiplying the smallest over the
-    windows by their number (Bonferroni; windows share days, so this errs towards silence). At the
-    default, simulated honest officers give 0.003 to 0.03 alerts a day and 1,000 of them
-    (`bench/calibration.py`); 3e-4 for units stays below 0.02."""
+    windows by their number (Bonferroni; windows share days, so this errs towards silence). What it
+    costs in false alerts is printed by `python -m bench.calibration`."""
     when: str | None = None
     """Only searches for which this condition holds are counted."""
     automatic: bool = False
@@ -67,6 +68,7 @@ class HighCountSettings(Settings, kw_only=True, frozen=True):
     minimum_weight: Annotated[float, Meta(gt=0, le=1)] = 0.6
     """Least weight of a calendar event that is tested or named."""
     half_life_days: Annotated[float, Meta(ge=7, le=1000)] = 180.0
+    """Days after which a count weighs half in what is expected."""
     minimum_count: Annotated[int, Meta(ge=1)] = 3
     """Least count in a window that can raise an alert."""
     minimum_history_days: Annotated[int, Meta(ge=1, le=1000)] = 30
@@ -75,8 +77,9 @@ class HighCountSettings(Settings, kw_only=True, frozen=True):
     """The same for a requester whose joining or transfer the roster knows: the unit's habits serve
     as history, with the unit's whole spread as uncertainty."""
     high_below: Annotated[float, Meta(gt=0, le=1)] = 1e-7
+    """p-value below which an alert is of high severity; above it is medium."""
     critical_below: Annotated[float, Meta(gt=0, le=1)] = 1e-12
-    """p-values below which an alert is of high and of critical severity; else it is medium."""
+    """p-value below which an alert is of critical severity."""
 
     def __post_init__(self) -> None:
         """Refuse what does not go together."""

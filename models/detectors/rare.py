@@ -39,6 +39,7 @@ class RareSettings(Settings, kw_only=True, frozen=True):
     of: tuple[Aspect, ...] = ("workstation", "hour")
     """Aspects of a search that are judged together."""
     alpha: Annotated[float, Meta(gt=0, lt=1)] = 1e-5
+    """Largest p-value of a requester's day that raises an alert."""
     minimum_days: Annotated[int, Meta(ge=1)] = 20
     """Days with searches that a requester must have before being judged."""
     minimum_searches: Annotated[int, Meta(ge=1)] = 2

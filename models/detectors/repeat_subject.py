@@ -35,6 +35,7 @@ class RepeatSubjectSettings(Settings, kw_only=True, frozen=True):
     """Settings of `repeat_subject`."""
 
     episode_days: Annotated[int, Meta(ge=0, le=365)] = 60
+    """Visits no further apart than this belong to one alert, which is amended."""
     alpha: Annotated[float, Meta(gt=0, lt=1)] = 1e-5
     """Largest p-value that raises an alert."""
     horizon_days: Annotated[int, Meta(ge=7, le=366)] = 90

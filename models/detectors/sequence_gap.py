@@ -23,6 +23,7 @@ class SequenceGapSettings(Settings, kw_only=True, frozen=True):
     grace_days: Annotated[int, Meta(ge=0, le=30)] = 1
     """Closed days that a missing number is given to turn up with a later event time."""
     minimum_missing: Annotated[int, Meta(ge=1)] = 1
+    """Fewest numbers missing in a row that are reported."""
 
 
 class _Run(Struct, array_like=True):

@@ -32,7 +32,9 @@ class SilenceSettings(Settings, kw_only=True, frozen=True):
     alpha: Annotated[float, Meta(gt=0, lt=1)] = 1e-4
     """Largest chance of a pause as long as this that raises an alert."""
     minimum_history_days: Annotated[int, Meta(ge=1)] = 28
+    """Days of the source's log before the first alert."""
     minimum_gap_hours: Annotated[float, Meta(gt=0)] = 12.0
+    """Pauses shorter than this are never reported."""
 
 
 class _State(Struct, array_like=True):

@@ -44,7 +44,9 @@ def throughput(
         console.print(str(stop), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(FAILURE) from None
     found = summary(runs)
-    limit, worker, ratio = (found[name] for name in ("limit_per_second", "worker_per_second", "ratio_to_limit"))
+    limit, worker, ratio = (
+        found[name] for name in ("limit_per_second", "worker_per_second", "ratio_to_limit")
+    )
     table.add_row("median", f"{limit:,.0f}", f"{worker:,.0f}", f"{ratio:.3f}")
     console.print(table)
     if as_json:

@@ -41,7 +41,9 @@ class Authority:
         certificate, own = stem.with_suffix(".pem"), stem.with_suffix(".key")
         request, names = stem.with_suffix(".csr"), stem.with_suffix(".ext")
         names.write_text(f"subjectAltName=IP:{HOST},DNS:localhost\n")
-        _openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", own, "-out", request)
+        _openssl(
+            "req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", own, "-out", request
+        )
         _openssl(
             "x509", "-req", "-days", "2", "-in", request, "-CA", self.ca, "-CAkey", key, "-CAcreateserial",
             "-extfile", names, "-out", certificate,
@@ -76,17 +78,30 @@ def properties(authority: Authority) -> dict[str, str]:
 
 def grant(cluster: Cluster, prefix: str, operations: Mapping[str, str], user: str = USER) -> None:
     """Let the user do these: what the prefix is put before (`group` is the group) -> operations."""
-    entries = []
-    for name, allowed in operations.items():
+    _change(cluster, _rules(prefix, operations, user, ACLPermissionType.ALLOW))
+
+
+def forbid(cluster: Cluster, prefix: str, operations: Mapping[str, str], *, lift: bool = False) -> None:
+    """Forbid the user these, whatever is granted; or `lift` that."""
+    _change(cluster, _rules(prefix, operations, USER, ACLPermissionType.DENY), delete=lift)
+
+
+def _rules(prefix: str, operations: Mapping[str, str], user: str, effect: ACLPermissionType) -> list[ACL]:
+    rules = []
+    for name, wanted in operations.items():
         kind = ResourceType.GROUP if name == "group" else ResourceType.TOPIC
         resource = ResourcePattern(kind, prefix if name == "group" else f"{prefix}.{name}")
-        entries += [
-            ACL(f"User:{user}", "*", ACLOperation[operation], ACLPermissionType.ALLOW, resource)
-            for operation in allowed.split()
-        ]
+        rules += [ACL(f"User:{user}", "*", ACLOperation[one], effect, resource) for one in wanted.split()]
+    return rules
+
+
+def _change(cluster: Cluster, rules: list[ACL], *, delete: bool = False) -> None:
     admin = KafkaAdminClient(bootstrap_servers=cluster.bootstrap)
     try:
-        assert not admin.create_acls(entries)["failed"]
+        if delete:
+            assert all(not error for _, _, error in admin.delete_acls(rules))
+        elif rules:
+            assert not admin.create_acls(rules)["failed"]
     finally:
         admin.close()
 
