@@ -175,7 +175,16 @@ class AgencyPolicy:
     def violations(self, search: Search, at: float) -> tuple[Clause, ...]:
         """The clauses in force at `at` (the event time, epoch seconds) that the search breaks."""
         if not self._start <= at < self._end:
-            self._turn(at)
+            self._turn(self._days.at(at).day)
+        return self._violations(search)
+
+    def violations_on(self, search: Search, day: int) -> tuple[Clause, ...]:
+        """The same for a search whose local day is known."""
+        if day != self._day:
+            self._turn(day)
+        return self._violations(search)
+
+    def _violations(self, search: Search) -> tuple[Clause, ...]:
         key = self._key(search)
         found = self._memory.get(key)
         if found is None:
@@ -184,9 +193,9 @@ class AgencyPolicy:
             found = self._memory[key] = self._judge(search)
         return found
 
-    def _turn(self, at: float) -> None:
-        """Go to the local day of an instant."""
-        self._day = self._days.at(at).day
+    def _turn(self, day: int) -> None:
+        """Go to a local day."""
+        self._day = day
         self._start, self._end = self._days.start(self._day), self._days.end(self._day)
         self._today = date.fromordinal(self._day).isoformat()
         self._memory = self._memories.setdefault(bisect_right(self._edges, self._day), {})

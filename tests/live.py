@@ -151,7 +151,9 @@ class Live:
             bootstrap_servers=self.settings.brokers, enable_auto_commit=False, fetch_max_wait_ms=20
         )
         name = self.settings.topic_prefix + topic
-        places = [TopicPartition(name, number) for number in sorted(consumer.partitions_for_topic(name) or ())]
+        places = [
+            TopicPartition(name, number) for number in sorted(consumer.partitions_for_topic(name) or ())
+        ]
         consumer.assign(places)
         consumer.seek_to_beginning(*places)
         found: dict[tuple[int, int], bytes] = {}

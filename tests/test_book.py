@@ -183,7 +183,9 @@ def test_windows_of_alerts_about_one_entity_are_apart_by_more_than_an_episode(
         found = [finding(day, entity=f"officer-{who}") for who in sorted({w for d, w in when if d == day})]
         standing.update((one.alert_id, one) for one in close(book_, day, *found))
     for who in range(3):
-        own = sorted((a for a in standing.values() if a.entity == f"officer-{who}"), key=lambda a: a.window_start)
+        own = sorted(
+            (a for a in standing.values() if a.entity == f"officer-{who}"), key=lambda a: a.window_start
+        )
         days = sorted({d for d, w in when if w == who})
         assert sum(alert.evidence_count for alert in own) == len(days)
         for before, after in zip(own, own[1:], strict=False):

@@ -168,7 +168,9 @@ def test_free_text_may_hold_what_people_type() -> None:
     assert taken(raw(reason_text=said)).reason_text == said
 
 
-@pytest.mark.parametrize("name", ["🕵️‍♀️ officer", "مكتب الأدلة", "יחידה 8200", "Núñez", "O'Brien", "李 雷", " "])
+@pytest.mark.parametrize(
+    "name", ["🕵️‍♀️ officer", "مكتب الأدلة", "יחידה 8200", "Núñez", "O'Brien", "李 雷", " "]
+)
 def test_names_of_all_scripts_are_taken_as_they_stand(name: str) -> None:
     assert taken(raw(requester_id=name)).requester_id == name
 

@@ -4,71 +4,32 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Sequence
-from datetime import date
-from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.days import instant
 from models.decoding import decode
-from models.detectors.sequence_gap import SequenceGap, SequenceGapSettings
-from models.ingest import KEPT_BYTES, DeadLetter, IngestStage
-from models.packing import Pack, decode_pack
+from models.ingest import KEPT_BYTES
 from models.pipeline import Pipeline, Standing
-from models.pseudonym import Pseudonyms
-from models.reference import Agency, Reference, Source
-from models.roster import Posting, Roster
-from models.search import Refusal, Search, Tick, encode_search
-from models.stage import Output, Record
-from models.ticking import encode_tick
+from models.search import Refusal, Search, encode_search
+from tests.ingesting import accounted, letters, number, packs, stage, take, tick
 from tests.logs import DAY, LATENESS, START, reference, search, sensitive
 
 HOUR = 3600.0
 
 
-def stage(found: Reference | None = None, **more: Any) -> IngestStage:
-    settings = SequenceGapSettings(grace_days=0)
-    return IngestStage(
-        found or reference(["feed"]),
-        lambda source_id: (SequenceGap("sequence_gap", settings, source_id),),
-        "digest",
-        **more,
-    )
-
-
-def take(one: IngestStage, *values: bytes | Search, offset: int = 0, arrival: float | None = None) -> Output:
-    raw = [value if isinstance(value, bytes) else encode_search(value) for value in values]
-    return one.absorb([Record(offset + index, value, arrival) for index, value in enumerate(raw)])
-
-
-def tick(days: float, source_id: str | None = "feed", *, end: bool = False) -> bytes:
-    return encode_tick(Tick(tick=instant(START + days * DAY), source_id=source_id, end=end))
-
-
-def packs(output: Output) -> list[Pack]:
-    return [decode_pack(one.value) for one in output.messages if one.topic == "searches"]
-
-
-def letters(output: Output) -> list[DeadLetter]:
-    refused = [one.value for one in output.messages if one.topic == "searches.refused"]
-    return [msgspec.json.decode(value, type=DeadLetter) for value in refused]
-
-
-def number(output: Output, name: str) -> int:
-    return sum(count for (key, _), count in output.counts.items() if key == name)
-
-
-def accounted(output: Output) -> int:
-    return sum(number(output, name) for name in ("accepted", "refused", "late", "duplicate", "ticks"))
-
-
 # --- conservation ---
 
 GARBAGE = st.binary(max_size=40) | st.sampled_from(
-    [b"{}", b"null", b'{"tick":1}', b'{"tick":"2021-03-01T00:00:00"}', b'{"specversion":"1.0"}', b"[" * 70_000]
+    [
+        b"{}",
+        b"null",
+        b'{"tick":1}',
+        b'{"tick":"2021-03-01T00:00:00"}',
+        b'{"specversion":"1.0"}',
+        b"[" * 70_000,
+    ]
 )
 SEARCHES = st.builds(
     lambda hours, name, source, who: encode_search(
@@ -159,7 +120,9 @@ def test_two_sources_may_use_the_same_ids() -> None:
 def test_one_wrong_clock_makes_no_other_late_and_closes_nothing() -> None:
     one = stage()
     wrong = search(300 * DAY, "wrong")
-    output = take(one, search(0.0, "e1"), search(HOUR, "e2"), wrong, search(2 * HOUR, "e3"), search(DAY, "e4"))
+    output = take(
+        one, search(0.0, "e1"), search(HOUR, "e2"), wrong, search(2 * HOUR, "e3"), search(DAY, "e4")
+    )
     assert (number(output, "accepted"), number(output, "late")) == (5, 0)
     marks = [at for pack in packs(output) for _, _, at in pack.marks]
     assert all(at <= START + DAY - LATENESS for at in marks)
@@ -223,69 +186,6 @@ def test_a_gap_that_fills_up_is_not_told_and_one_that_stays_is() -> None:
     (run,) = told(1, 7)
     assert "5 records missing" in run and "numbers 2 to 6" in run
     assert len(told(1, 3, 5)) == 2
-
-
-# --- who ---
-
-
-def roster() -> Reference:
-    on = date(2021, 1, 1).toordinal()
-    names = Pseudonyms(b"k" * 16)
-    posting = Posting(
-        requester_id=names("officer"), agency_id="city", unit_id="u0", role="detective",
-        valid_from=on, valid_to=date(2021, 3, 5).toordinal(), trained_until=date(2021, 3, 3).toordinal(),
-    )  # fmt: skip
-    return Reference(
-        agencies={"city": Agency(agency_id="city", timezone="America/Los_Angeles")},
-        sources={"feed": Source(source_id="feed", agency_id="city")},
-        roster=Roster([posting]),
-    )
-
-
-def test_staff_become_pseudonyms_everywhere_and_nobody_else_does() -> None:
-    one = stage(pseudonyms=Pseudonyms(b"k" * 16))
-    staff = dict.fromkeys(("requester_id", "operator_id", "approver_id", "second_reviewer_id"), "officer")
-    output = take(one, search(0.0, "e1", subject_ref="officer", **staff))
-    (pack,) = packs(output)
-    (found,) = pack.searches
-    values = {getattr(found, field) for field in staff}
-    assert values == {Pseudonyms(b"k" * 16)("officer")} and found.subject_ref == "officer"
-    other = Pseudonyms(b"K" * 16)("officer")
-    assert other not in values and "officer" not in other
-    assert all(b'"requester_id":"officer"' not in message.value for message in output.messages)
-
-
-def test_a_late_search_leaves_under_its_pseudonym_too() -> None:
-    one = stage(pseudonyms=Pseudonyms(b"k" * 16))
-    output = take(
-        one, search(10 * DAY, "e1"), search(10 * DAY + 1, "e2"), search(0.0, "old", requester_id="officer")
-    )
-    (late,) = [message for message in output.messages if message.topic == "searches.late"]
-    assert b"officer" not in late.value and b"p-" in late.value
-
-
-def test_a_short_key_is_refused() -> None:
-    with pytest.raises(ValueError, match="16 or more"):
-        Pseudonyms(b"short")
-
-
-def test_the_roster_fills_in_what_the_log_leaves_out_as_of_the_day() -> None:
-    one = stage(roster(), pseudonyms=Pseudonyms(b"k" * 16))
-    values = [
-        search(DAY, "serving", requester_id="officer"),
-        search(DAY, "said", requester_id="officer", role="chief", training_expires_on="2030-01-01"),
-        search(4 * DAY, "last", requester_id="officer"),
-        search(4 * DAY + 9 * HOUR, "gone", requester_id="officer"),
-        search(DAY, "unknown", requester_id="stranger"),
-    ]
-    (pack,) = packs(take(one, *values))
-    assert {found.event_id: (found.role, found.training_expires_on) for found in pack.searches} == {
-        "serving": ("detective", "2021-03-03"),
-        "said": ("chief", "2030-01-01"),
-        "last": ("detective", "2021-03-03"),
-        "gone": (None, None),
-        "unknown": (None, None),
-    }
 
 
 # --- state ---

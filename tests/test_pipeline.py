@@ -16,7 +16,10 @@ from models.search import Search, Tick, encode_search
 from models.ticking import encode_tick
 from tests.logs import DAY, SOURCES, START, Log, Plan, reference, search, sensitive
 
-ALL = [sensitive(name) for name in ("high_count", "policy_clause", "rare", "repeat_subject", "sequence_gap", "silence")]
+ALL = [
+    sensitive(name)
+    for name in ("high_count", "policy_clause", "rare", "repeat_subject", "sequence_gap", "silence")
+]
 PLAN = Plan(
     agency="city", rate=3, burst_day=30, quiet_from=20, favourite=1, missing=frozenset({17, 40}), salt=7
 )  # fmt: skip
@@ -50,7 +53,12 @@ IN_ORDER = standing(MESSAGES)
 
 
 def test_the_log_makes_all_kinds_of_alerts() -> None:
-    assert {alert.detector for alert in IN_ORDER} >= {"policy_clause", "repeat_subject", "sequence_gap", "rare"}
+    assert {alert.detector for alert in IN_ORDER} >= {
+        "policy_clause",
+        "repeat_subject",
+        "sequence_gap",
+        "rare",
+    }
     assert {alert.entity for alert in IN_ORDER if alert.entity_kind == "source"} == set(SOURCES)
 
 
@@ -69,10 +77,10 @@ def test_two_sources_in_any_interleaving_give_the_same_alerts(turns: list[tuple[
 def test_one_source_far_behind_holds_back_the_days_and_loses_nothing() -> None:
     through = pipeline()
     found = Standing()
-    ahead = through.feed(PARTS["feed"])
-    found.take(ahead)
-    assert not [alert for alert in found.alerts() if alert.status == "final" and alert.kind == "anomaly"
-                and alert.entity_kind == "requester"], "no day is complete before both have reported"  # fmt: skip
+    found.take(through.feed(PARTS["feed"]))
+    # Only breaches and sources are told for certain: no day is complete before both have reported.
+    certain = [alert for alert in found.alerts() if alert.status != "provisional"]
+    assert {alert.kind for alert in certain if alert.entity_kind != "source"} <= {"policy"}
     found.take(through.feed(PARTS["mobile"]))
     assert found.alerts() == IN_ORDER
     assert through.counts.get(("late", ""), 0) == 0
@@ -122,7 +130,13 @@ def test_a_declared_source_that_never_reports_is_told() -> None:
 def test_undeclared_sources_are_watched_and_hold_back_days_once_they_have_reported() -> None:
     through = pipeline([], [sensitive("repeat_subject")])
     pets = [
-        search(day * DAY + 7200, f"{source}-{day}", source_id=source, requester_id=source, subject_ref="pet")
+        search(
+            day * DAY + 7200,
+            f"{source}-{day}",
+            source_id=source,
+            requester_id=source,
+            subject_ref=f"pet of {source}",
+        )
         for day in range(10, 30)
         for source in ("one", "two")
     ]
@@ -135,7 +149,9 @@ def test_undeclared_sources_are_watched_and_hold_back_days_once_they_have_report
 @pytest.mark.parametrize("sources", [(), SOURCES])
 def test_an_agency_nobody_declared_is_watched_under_the_entry_for_all(sources: tuple[str, ...]) -> None:
     ours = [search(20 * DAY + n, f"x{n}", agency_id="elsewhere", tool="banned") for n in range(2)]
-    (alert,) = standing([encode_search(one) for one in ours] + [tick(60, "feed", end=True)], pipeline(sources))
+    (alert,) = standing(
+        [encode_search(one) for one in ours] + [tick(60, "feed", end=True)], pipeline(sources)
+    )
     assert (alert.agency_id, alert.kind, alert.evidence_count) == ("elsewhere", "policy", 2)
 
 

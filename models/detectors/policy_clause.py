@@ -51,10 +51,10 @@ class PolicyClause(Detector):
 
     def observe(self, search: Search, at: LocalHour) -> Sequence[Finding]:
         """A breach goes out at once; the book drops what an alert of the day already says."""
-        moment = search.event_time.timestamp()
-        clauses = self._policy.violations(search, moment)
+        clauses = self._policy.violations_on(search, at.day)
         if not clauses:
             return ()
+        moment = search.event_time.timestamp()
         self._breaches.setdefault(at.day, {})[search.event_id] = clauses
         return [self._finding(clause, [search], [moment], at.day) for clause in clauses]
 

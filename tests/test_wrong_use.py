@@ -1,0 +1,115 @@
+"""Commands used wrongly, and disks that are full: a sentence for a person, and the right exit code."""
+
+from __future__ import annotations
+
+import os
+import resource
+import stat
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.live import command, log_lines
+
+LINES = log_lines()[0]
+
+WRONG = [
+    ("no-such-command",),
+    ("replay",),
+    ("replay", "--input", "/nowhere/events.jsonl", "--out", "x"),
+    ("replay", "--input", "{events}", "--out", "{events}"),
+    ("produce", "/nowhere/events.jsonl"),
+    ("produce", "{events}", "--rate", "1", "--speed", "1"),
+    ("import", "{events}", "--adapter", "no-such", "--out", "{folder}/x"),
+    ("import", "{events}", "--adapter", "jsonl", "--out", "{events}"),
+    ("simulate", "--scale", "huge", "--out", "{folder}/s"),
+    ("demo", "--seconds", "1"),
+    ("worker", "--web-port", "many"),
+    ("topics", "--create", "--check"),
+    ("config", "check", "a", "--config", "b"),
+]
+
+
+@pytest.fixture(scope="module")
+def wrong(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[tuple[str, ...], subprocess.CompletedProcess[str]]:
+    folder = tmp_path_factory.mktemp("wrong")
+    events = folder / "events.jsonl"
+    events.write_bytes(LINES[0] + b"\n")
+    places = {"events": str(events), "folder": str(folder)}
+
+    def run(words: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+        return command(*(word.format(**places) for word in words))
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(WRONG, pool.map(run, WRONG), strict=True))
+
+
+@pytest.mark.parametrize("words", WRONG, ids=" ".join)
+def test_wrong_use_is_code_2_and_a_sentence(
+    wrong: dict[tuple[str, ...], subprocess.CompletedProcess[str]], words: tuple[str, ...]
+) -> None:
+    done = wrong[words]
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().split()) >= 4
+
+
+# --- a full disk ---
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Path:
+    """A device of our own that is always full: a program may replace it, but not the system's."""
+    place = tmp_path / "full"
+    try:
+        os.mknod(place, stat.S_IFCHR | 0o600, os.makedev(1, 7))
+        place.write_bytes(b"")
+    except OSError:
+        pytest.skip("making a device needs rights that we have not")
+    return place
+
+
+def one_clear_line(done: subprocess.CompletedProcess[str], place: Path) -> None:
+    assert done.returncode == 1, (done.stdout, done.stderr)
+    said = [line for line in done.stderr.splitlines() if line.strip()]
+    assert len(said) == 1, done.stderr
+    assert "No space left on device" in said[0] and str(place) in said[0]
+    assert stat.S_ISCHR(place.stat().st_mode), "the device was replaced by a file"
+
+
+def test_replay_onto_a_full_disk_is_one_clear_line(tmp_path: Path, full: Path) -> None:
+    events = tmp_path / "events.jsonl"
+    events.write_bytes(b"\n".join(LINES[:60]) + b"\n")
+    one_clear_line(command("replay", "--input", events, "--out", full), full)
+
+
+def test_import_onto_a_full_disk_is_one_clear_line(tmp_path: Path, full: Path) -> None:
+    events = tmp_path / "events.jsonl"
+    events.write_bytes(LINES[0] + b"\n")
+    one_clear_line(command("import", events, "--adapter", "jsonl", "--out", full), full)
+
+
+@pytest.mark.parametrize("what", ["replay", "import"])
+def test_a_disk_that_fills_up_is_one_clear_line_and_leaves_no_half_file(tmp_path: Path, what: str) -> None:
+    events, out = tmp_path / "events.jsonl", tmp_path / "out.jsonl"
+    good = [line for line in LINES if b'"event_time":"2021' in line and len(line) < 1000]
+    events.write_bytes(b"\n".join(good) + b"\n")
+    words: dict[str, tuple[str | Path, ...]] = {
+        "replay": ("replay", "--input", events, "--out", out, "--all"),
+        "import": ("import", events, "--adapter", "jsonl", "--out", out),
+    }
+
+    def at_most_4_kb() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+    done = command(*words[what], before=at_most_4_kb)
+    assert done.returncode == 1, (done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    assert (
+        str(out) in " ".join(line for line in done.stderr.splitlines()) or "too large" in done.stderr.lower()
+    )
+    assert not out.exists() or out.stat().st_size == 0, "half a file looks like a whole one"
