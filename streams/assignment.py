@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from aiokafka.errors import IllegalStateError
@@ -58,20 +58,33 @@ class Assignment:
     def adopt(self, assigned: Iterable[TP]) -> None:
         """These are ours now: load each, and let its input flow when it is ready."""
         metrics.REBALANCES.inc()
-        for tp in sorted(assigned):
-            if tp.topic in self._openers and tp not in self._runners and tp not in self._opening:
-                self.consumer.pause_partitions({tp})
+        known = (*self._runners, *self._opening)
+        new = [tp for tp in sorted(assigned) if tp.topic in self._openers and tp not in known]
+        if new:
+            self.consumer.pause_partitions(new)
+            begun = asyncio.create_task(self._begun(new), name="ask where partitions begin")
+            for tp in new:
                 self._opening[tp] = asyncio.create_task(
-                    self._open(tp), name=f"open {tp.topic}-{tp.partition}"
+                    self._open(tp, begun), name=f"open {tp.topic}-{tp.partition}"
                 )
         self._count_partitions()
 
-    async def _open(self, tp: TP) -> None:
-        opener, thread = self._openers[tp.topic], self.consumer.thread
+    async def _begun(self, new: Sequence[TP]) -> dict[TP, tuple[int, int | None]]:
+        """The first offset and the committed one of each.
+
+        Asked for all at once: Kafka answers the questions on a connection one after the other, and
+        each would wait for a fetch, half a second when there is nothing to read.
+        """
+        first = await self.consumer.earliest_offsets(*new)
+        committed = await self.consumer.thread.committed(new)
+        return {tp: (first[tp], committed[tp]) for tp in new}
+
+    async def _open(self, tp: TP, begun: asyncio.Task[dict[TP, tuple[int, int | None]]]) -> None:
+        opener = self._openers[tp.topic]
         try:
-            first = (await self.consumer.earliest_offsets(tp))[tp]
+            first, committed = (await asyncio.shield(begun))[tp]
             end = await self._end(tp)
-            extent = Extent(first, end, await thread.committed(tp))
+            extent = Extent(first, end, committed)
             async with self._loads:
                 runner = await opener.open(tp.partition, extent)
             offset = runner.durable

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import aiokafka
@@ -64,10 +64,14 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         wanted = {driver.ensure_aiokafka_TP(tp): OffsetAndMetadata(at, "") for tp, at in offsets.items()}
         await self.call_thread(self._ensure_consumer().commit, wanted)
 
-    async def committed(self, tp: TP) -> int | None:
-        """The committed offset of the next record to read, or None."""
-        found = await self.call_thread(self._ensure_consumer().committed, driver.ensure_aiokafka_TP(tp))
-        return cast("int | None", found)
+    async def committed(self, tps: Sequence[TP]) -> dict[TP, int | None]:
+        """The committed offset of the next record to read of each partition, or None."""
+        return cast("dict[TP, int | None]", await self.call_thread(self._committed, tps))
+
+    async def _committed(self, tps: Sequence[TP]) -> dict[TP, int | None]:
+        consumer = self._ensure_consumer()
+        found = await asyncio.gather(*(consumer.committed(driver.ensure_aiokafka_TP(tp)) for tp in tps))
+        return dict(zip(tps, found, strict=True))
 
     async def crash(self, exc: BaseException) -> None:
         """End the process."""

@@ -44,11 +44,14 @@ def deliver(world: World) -> Table:
 
 
 def _missed(table: Table, outage: Outage, rng: Generator) -> NDArray[np.bool_]:
-    chance = rng.random(len(table["time"])) < outage.share
+    draw = rng.random(len(table["time"]))
     during = (table["day"] >= outage.first) & (table["day"] < outage.last)
     # Rows of other incidents stay, so that every labelled event is in the log.
     ordinary = (table["label"] < 0) & (table["decoy"] < 0)
-    return np.asarray(chance & during & ordinary & (table["feed"] == outage.feed))
+    eligible = np.asarray(during & ordinary & (table["feed"] == outage.feed))
+    # A loss of nothing would be no incident: in a quiet week the likeliest row goes.
+    least = draw[eligible].min(initial=1.0)
+    return np.asarray(eligible & (draw <= max(outage.share, least)))
 
 
 def _number(table: Table, feeds: int) -> None:

@@ -121,6 +121,13 @@ class Deployment:
         create(admin, self.settings, TOPICS)
         admin.close()
 
+    def create_topic(self, name: str) -> None:
+        """One that is not Probewatch's, with as many partitions."""
+        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
+        admin.create_topics({name: {"num_partitions": PARTITIONS, "replication_factor": 1}})
+        admin.wait_for_topics([name])
+        admin.close()
+
     def topic(self, name: str) -> str:
         return self.settings.topic_prefix + name
 
@@ -175,11 +182,12 @@ class Deployment:
         consumer.close()
         return found
 
-    def committed(self, topic: str = "searches") -> dict[int, int]:
+    def committed(self, topic: str = "searches", group: str | None = None) -> dict[int, int]:
+        group = group or self.settings.group_id
         admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
-        found = admin.list_group_offsets([self.settings.group_id])
+        found = admin.list_group_offsets([group])
         admin.close()
-        offsets: dict[TopicPartition, OffsetAndMetadata] = found.get(self.settings.group_id, found)
+        offsets: dict[TopicPartition, OffsetAndMetadata] = found.get(group, found)
         return {
             p: at.offset for (name, p), at in offsets.items() if name == self.topic(topic) and at.offset >= 0
         }

@@ -19,6 +19,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
 
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
+
 from streams.broker import cluster_on
 from streams.children import die_with_parent
 from tests.kafka.jars import KafkaMissing, class_path, java
@@ -175,6 +178,7 @@ class Cluster:
                 node.start()
             for node in self.nodes:
                 node.wait()
+            self._wait_for_groups()
         except BaseException:
             self.close()
             raise
@@ -187,6 +191,22 @@ class Cluster:
         """End every node. Nothing of a test cluster is worth an orderly end."""
         for node in self.nodes:
             node.kill()
+
+    def _wait_for_groups(self) -> None:
+        """Until committed offsets can be asked for; the first question makes Kafka create their topic."""
+        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
+        deadline = time.monotonic() + START_WITHIN
+        try:
+            while True:
+                try:
+                    admin.list_group_offsets(["nobody"])
+                    return
+                except KafkaError as error:
+                    if time.monotonic() > deadline:
+                        raise KafkaMissing(f"Kafka coordinates no groups: {error}") from None
+                    time.sleep(0.1)
+        finally:
+            admin.close()
 
     def _server_properties(self, node: Node) -> str:
         copies = str(len(self.nodes))

@@ -1,0 +1,64 @@
+"""The negative control: an ordinary Faust agent through the same kill does not give the right alerts.
+
+Were this test to fail, the tests next to it would prove nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from models.stage import Record
+from tests.delivery.cluster import PARTITIONS, ROOT, Deployment, eventually
+from tests.delivery.toy import Toy
+from tests.kafka.cluster import Cluster
+
+pytestmark = pytest.mark.kafka
+
+
+def start(deployment: Deployment, kill: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.kafka.stock_agent"],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "BROKER": deployment.bootstrap,
+            "PREFIX": deployment.settings.topic_prefix,
+            "PARTITIONS": str(PARTITIONS),
+            "DATA_DIR": str(deployment.folder / f"stock{kill}"),
+            "KILL": str(kill),
+        },
+        cwd=deployment.folder,
+        stdin=subprocess.DEVNULL,
+        stdout=(deployment.folder / f"stock{kill}.log").open("wb"),
+        stderr=subprocess.STDOUT,
+    )
+
+
+def test_stock_agent_loses_or_doubles_through_the_same_kill(kafka: Cluster, tmp_path: Path) -> None:
+    deployment = Deployment(kafka, "stock-agent", tmp_path)
+    changelog = f"{deployment.settings.topic_prefix}stock-{deployment.settings.topic_prefix}counts-changelog"
+    deployment.create_topic(changelog)
+    deployment.produce([f"officer{number % 17}" for number in range(2000)])
+    expected = {
+        message.key
+        for records in deployment.read("searches").values()
+        for message in Toy().absorb([Record(offset, value or b"", None) for offset, _, value in records]).messages
+    }
+    killed = start(deployment, kill=7)
+    assert killed.wait(60) == -signal.SIGKILL
+    survivor = start(deployment, kill=0)
+    try:
+        group = f"{deployment.settings.topic_prefix}stock"
+        eventually(lambda: sum(deployment.committed(group=group).values()) >= 2000, "all is read")
+    finally:
+        survivor.send_signal(signal.SIGKILL)
+        survivor.wait(10)
+    found = [key for records in deployment.read("alerts").values() for _, key, _ in records]
+    assert sorted(found, key=str) != sorted(expected), "stock Faust gave each alert exactly once after all"
+    assert set(found) != expected, "repeats aside, the alerts themselves are wrong"
