@@ -56,7 +56,7 @@ class Node:
         """Prepare the data folder, which Kafka wants done once."""
         command = [
             "kafka.tools.StorageTool", "format",
-            "--cluster-id", cluster_id, "--config", str(self.properties), *extra,
+            f"--cluster-id={cluster_id}", "--config", str(self.properties), *extra,
         ]  # fmt: skip
         ran = subprocess.run([*_java(), *command], capture_output=True, text=True, timeout=60, check=False)
         if ran.returncode != 0:
