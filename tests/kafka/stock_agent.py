@@ -47,7 +47,7 @@ def main() -> None:
                 await app.producer.flush()
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    worker = faust.Worker(app, loglevel="ERROR", quiet=True)
+    worker = faust.Worker(app, loglevel="INFO", quiet=True)
     sys.exit(worker.execute_from_commandline())
 
 
