@@ -1,13 +1,15 @@
 # `make demo`, `make test` and `make check` need Python 3.11 or newer with its venv module, nothing else.
 # Another interpreter: `make check PYTHON=/path/to/python3.12` (after `make clean`).
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format types contracts lock clean
+.PHONY: help demo test test-kafka kafka check lint format types contracts lock clean
 ARGS ?=
 BIN := .venv/bin
 
 help:
 	@echo "make demo [ARGS=...]  the whole pipeline on simulated searches, with a broker of its own"
 	@echo "make test             every test that needs no outside service"
+	@echo "make test-kafka       the tests of delivery on Apache Kafka itself; needs Java 17 and Maven"
+	@echo "make kafka            Apache Kafka on this machine until Ctrl-C, for trying things out; the same needs"
 	@echo "make check            what CI runs: lint, types, import contracts, tests"
 	@echo "make format           put the code into the form that lint asks for"
 	@echo "make lock             resolve pyproject.toml again and pin what comes out"
@@ -35,6 +37,13 @@ contracts: .venv/.locked
 
 test: .venv/.locked
 	$(BIN)/python -m pytest -m "not kafka" $(ARGS)
+
+# A missing Kafka is a failure here; `pytest -m kafka` alone skips and says why.
+test-kafka: .venv/.locked
+	REQUIRE_KAFKA=1 $(BIN)/python -m pytest -m kafka $(ARGS)
+
+kafka: .venv/.locked
+	@$(BIN)/python -m tests.kafka.cluster $(ARGS)
 
 # Made once, and again whenever the lock changes: nothing outside the lock survives in it.
 .venv/.locked: requirements-dev.txt

@@ -23,6 +23,7 @@ from aiokafka.errors import (
     for_code,
 )
 from aiokafka.protocol.admin import SaslHandShakeRequest
+from aiokafka.protocol.metadata import MetadataRequest
 
 from streams.exits import Stop
 from streams.settings import PREFIX
@@ -87,16 +88,20 @@ def knock(connection: Mapping[str, Any]) -> None:
 async def _knock(connection: Mapping[str, Any]) -> None:
     for server in connection["bootstrap_servers"]:
         try:
-            (await connect(server, connection)).close()
+            await _ask(server, connection)
+            return
         except (KafkaError, OSError, TimeoutError):
-            found = await refusal(server, connection)
-        else:
-            # A listener with a login takes the connection and hangs up at the first question.
-            found = None if "sasl_mechanism" in connection else await refusal(server, connection)
-            if found is None:
-                return
-        if found is not None:
-            raise found
+            if found := await refusal(server, connection):
+                raise found from None
+
+
+async def _ask(server: str, connection: Mapping[str, Any]) -> None:
+    """Ask a question. A listener with a login takes the connection and hangs up at the first one."""
+    opened = await connect(server, connection)
+    try:
+        await opened.send(MetadataRequest([]))
+    finally:
+        opened.close()
 
 
 async def _speaks_tls(server: str) -> bool:
@@ -138,6 +143,11 @@ async def _missed_certificate(server: str, context: ssl.SSLContext) -> str | Non
 
 async def _logins(server: str, connection: Mapping[str, Any]) -> list[str]:
     """The ways to log in that a listener offers; none where it wants no login, or nobody is there."""
+    try:
+        await _ask(server, connection)
+        return []
+    except (KafkaError, OSError, TimeoutError):
+        pass  # it answers nobody who has not logged in
     try:
         opened = await connect(server, connection)
         try:

@@ -32,7 +32,8 @@ def main() -> None:
     )
     searches = app.topic(prefix + "searches", value_type=bytes, value_serializer="raw", partitions=partitions)
     alerts = app.topic(prefix + "alerts", value_type=bytes, value_serializer="raw", partitions=partitions)
-    counts = app.Table(prefix + "counts", default=int, partitions=partitions)
+    # Without use_partitioner Faust refuses to write to a table inside of take().
+    counts = app.Table(prefix + "counts", default=int, partitions=partitions, use_partitioner=True)
 
     @app.agent(searches)
     async def watch(stream: faust.StreamT[bytes]) -> None:
@@ -47,7 +48,7 @@ def main() -> None:
                 await app.producer.flush()
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    worker = faust.Worker(app, loglevel="INFO", quiet=True)
+    worker = faust.Worker(app, loglevel="ERROR", quiet=True)
     sys.exit(worker.execute_from_commandline())
 
 

@@ -48,17 +48,20 @@ def test_stock_agent_loses_or_doubles_through_the_same_kill(kafka: Cluster, tmp_
     expected = {
         message.key
         for records in deployment.read("searches").values()
-        for message in Toy().absorb([Record(offset, value or b"", None) for offset, _, value in records]).messages
+        for message in Toy()
+        .absorb([Record(offset, value or b"", None) for offset, _, value in records])
+        .messages
     }
-    killed = start(deployment, kill=7)
-    assert killed.wait(60) == -signal.SIGKILL
-    survivor = start(deployment, kill=0)
+    workers = [start(deployment, kill=7)]
     try:
+        assert workers[0].wait(40) == -signal.SIGKILL
+        workers.append(start(deployment, kill=0))
         group = f"{deployment.settings.topic_prefix}stock"
         eventually(lambda: sum(deployment.committed(group=group).values()) >= 2000, "all is read")
     finally:
-        survivor.send_signal(signal.SIGKILL)
-        survivor.wait(10)
+        for worker in workers:
+            worker.kill()
+            worker.wait(10)
     found = [key for records in deployment.read("alerts").values() for _, key, _ in records]
     assert sorted(found, key=str) != sorted(expected), "stock Faust gave each alert exactly once after all"
     assert set(found) != expected, "repeats aside, the alerts themselves are wrong"
