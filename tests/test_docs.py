@@ -18,7 +18,7 @@ from models.search import Refusal, Search
 from streams import metrics
 from streams.__main__ import app
 from streams.adapters import adapters
-from streams.documentation import BLOCKS, UnknownBlock, alerts, events, filled, outdated
+from streams.documentation import BLOCKS, UnknownBlock, events, filled, outdated
 from streams.documentation.tables import attribute_docs, table
 from streams.settings import PREFIX, Settings
 

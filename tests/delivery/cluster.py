@@ -12,10 +12,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
 from models.stage import Record
@@ -37,6 +38,18 @@ def eventually(what: Callable[[], bool], message: str, seconds: float = 40.0) ->
             return
         time.sleep(0.1)
     raise AssertionError(f"not within {seconds:g} s: {message}")
+
+
+def _when_coordinated(ask: Callable[[], Any], seconds: float = 20.0) -> Any:
+    """The answer, once the group has a coordinator: not while a broker comes back or leaders change."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return ask()
+        except KafkaError as error:
+            if not error.retriable or time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
 
 
 class Broker(Protocol):
@@ -185,8 +198,10 @@ class Deployment:
     def committed(self, topic: str = "searches", group: str | None = None) -> dict[int, int]:
         group = group or self.settings.group_id
         admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
-        found = admin.list_group_offsets([group])
-        admin.close()
+        try:
+            found = _when_coordinated(lambda: admin.list_group_offsets([group]))
+        finally:
+            admin.close()
         offsets: dict[TopicPartition, OffsetAndMetadata] = found.get(group, found)
         return {
             p: at.offset for (name, p), at in offsets.items() if name == self.topic(topic) and at.offset >= 0

@@ -29,6 +29,8 @@ from tests.kafka.jars import KafkaMissing, class_path, java
 HOST = "127.0.0.1"
 #: Small and quick to start: a test cluster holds little and lives for minutes.
 JVM = ("-Xms64m", "-Xmx320m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
+#: Groups that nobody is in, enough of them to have each part of the offsets' topic answer once.
+NOBODY = [f"nobody{number}" for number in range(16)]
 #: Seconds for a node to answer.
 START_WITHIN = 60.0
 
@@ -178,7 +180,7 @@ class Cluster:
                 node.start()
             for node in self.nodes:
                 node.wait()
-            self._wait_for_groups()
+            self.wait_for_groups()
         except BaseException:
             self.close()
             raise
@@ -187,19 +189,25 @@ class Cluster:
     def __exit__(self, *error: object) -> None:
         self.close()
 
+    def restart(self, node: Node) -> None:
+        """Start a node that was ended, and wait until all is coordinated again."""
+        node.start()
+        node.wait()
+        self.wait_for_groups()
+
     def close(self) -> None:
         """End every node. Nothing of a test cluster is worth an orderly end."""
         for node in self.nodes:
             node.kill()
 
-    def _wait_for_groups(self) -> None:
+    def wait_for_groups(self) -> None:
         """Until committed offsets can be asked for; the first question makes Kafka create their topic."""
         admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
         deadline = time.monotonic() + START_WITHIN
         try:
             while True:
                 try:
-                    admin.list_group_offsets(["nobody"])
+                    admin.list_group_offsets(NOBODY)
                     return
                 except KafkaError as error:
                     if time.monotonic() > deadline:

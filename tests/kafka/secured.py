@@ -99,7 +99,7 @@ def _change(cluster: Cluster, rules: list[ACL], *, delete: bool = False) -> None
     admin = KafkaAdminClient(bootstrap_servers=cluster.bootstrap)
     try:
         if delete:
-            assert all(not error for _, _, error in admin.delete_acls(rules))
+            assert all(deleted for _, deleted, _ in admin.delete_acls(rules))
         elif rules:
             assert not admin.create_acls(rules)["failed"]
     finally:

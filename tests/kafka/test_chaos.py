@@ -92,7 +92,7 @@ def leader(cluster: Cluster, topic: str, partition: int) -> Node:
         (described,) = admin.describe_topics([topic])
     finally:
         admin.close()
-    number = next(p["leader_id"] for p in described["partitions"] if p["partition_index"] == partition)
+    number: int = next(p["leader_id"] for p in described["partitions"] if p["partition_index"] == partition)
     return cluster.nodes[number - 1]
 
 
@@ -104,8 +104,7 @@ def test_broker_killed_in_the_middle_and_started_again(fragile: Cluster, deploy:
     worked(deployment, 100)
     time.sleep(chance.uniform(0, 0.5))
     fragile.nodes[0].kill()
-    fragile.nodes[0].start()
-    fragile.nodes[0].wait()
+    fragile.restart(fragile.nodes[0])
     finish(deployment, worker)
 
 
@@ -120,8 +119,7 @@ def test_broker_down_for_longer_than_the_request_time_out(fragile: Cluster, depl
     assert "nothing more is written" in worker.text()
     waiting = deployment.start()
     eventually(lambda: "no Kafka broker answers" in waiting.text(), "its successor waits for the broker")
-    fragile.nodes[0].start()
-    fragile.nodes[0].wait()
+    fragile.restart(fragile.nodes[0])
     finish(deployment, waiting)
 
 
@@ -144,8 +142,7 @@ def test_worker_and_broker_killed_together(fragile: Cluster, deploy: Deploy, see
     worker = deployment.start(**SLOW, FAULT=f"{fault}:{chance.randrange(3, 9)}")
     assert worker.wait_exit() == -signal.SIGKILL
     fragile.nodes[0].kill()
-    fragile.nodes[0].start()
-    fragile.nodes[0].wait()
+    fragile.restart(fragile.nodes[0])
     committed_is_absorbed(deployment)
     finish(deployment, deployment.start())
 
@@ -163,8 +160,7 @@ def test_leader_changes_while_a_worker_writes(three: Cluster, deploy: Deploy, ho
         old.wake()
     else:
         time.sleep(2)
-        old.start()
-        old.wait()
+        three.restart(old)
     finish(deployment, worker)
 
 

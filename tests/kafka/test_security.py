@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import OffsetSpec
 
 from tests.delivery.cluster import ROOT, Deployment, eventually
 from tests.kafka.cluster import Cluster
@@ -49,12 +50,16 @@ def keys(count: int) -> list[str]:
 
 def written(deployment: Deployment) -> int:
     """Records in all topics of a deployment."""
-    consumer = KafkaConsumer(bootstrap_servers=deployment.bootstrap)
-    names = [deployment.topic(topic) for topic in ALL if topic != "group"]
-    places = [TopicPartition(name, p) for name in names for p in consumer.partitions_for_topic(name)]
-    ends = consumer.end_offsets(places)
-    consumer.close()
-    return sum(ends.values())
+    admin = KafkaAdminClient(bootstrap_servers=deployment.bootstrap)
+    described = admin.describe_topics([deployment.topic(topic) for topic in ALL if topic != "group"])
+    latest = {
+        TopicPartition(topic["name"], partition["partition_index"]): OffsetSpec.LATEST
+        for topic in described
+        for partition in topic["partitions"]
+    }
+    ends = admin.list_partition_offsets(latest)
+    admin.close()
+    return sum(end.offset for end in ends.values())
 
 
 @pytest.fixture
@@ -91,13 +96,16 @@ def refuse(locked: Deployment) -> Refuse:
             timeout=15,
             check=False,
         )
-        said = [line for line in ran.stderr.splitlines() if '"level": "info"' not in line]
+        # kafka-python remarks on each SCRAM login without encryption.
+        said = [
+            line
+            for line in ran.stderr.splitlines()
+            if '"level": "info"' not in line and "in the clear" not in line
+        ]
         assert ran.returncode == 1, ran.stdout + ran.stderr
         assert len(said) == 1, ran.stderr
         assert "Traceback" not in said[0]
-        assert not any(
-            records for topic in ALL if topic != "group" for records in locked.read(topic).values()
-        )
+        assert written(locked) == 0
         assert locked.committed() == {}
         return said[0]
 
@@ -187,7 +195,7 @@ def test_missing_permission_is_one_line_that_names_it(
 
 
 @pytest.mark.parametrize("command", ["topics", "produce"])
-def test_topics_that_may_not_be_seen_are_not_called_missing(
+def test_topics_that_may_not_be_seen_are_named(
     secured: Cluster, locked: Deployment, refuse: Refuse, command: str
 ) -> None:
     said = refuse(command, secured.address("SCRAM"), **SCRAM)

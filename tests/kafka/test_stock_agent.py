@@ -9,16 +9,20 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from models.stage import Record
-from tests.delivery.cluster import PARTITIONS, ROOT, Deployment, eventually
+from tests.delivery.cluster import PARTITIONS, ROOT, Deployment
 from tests.delivery.toy import Toy
 from tests.kafka.cluster import Cluster
 
 pytestmark = pytest.mark.kafka
+
+#: Seconds without an alert after which none will come: twice the stock agent's session.
+QUIET = 8.0
 
 
 def start(deployment: Deployment, kill: int) -> subprocess.Popen[bytes]:
@@ -40,6 +44,17 @@ def start(deployment: Deployment, kill: int) -> subprocess.Popen[bytes]:
     )
 
 
+def wait_until_quiet(deployment: Deployment) -> None:
+    """Until alerts have come and no more come for longer than a session lasts."""
+    seen, since = 0, time.monotonic()
+    deadline = since + 40
+    while time.monotonic() < deadline and not (seen and time.monotonic() - since > QUIET):
+        found = sum(map(len, deployment.read("alerts").values()))
+        if found > seen:
+            seen, since = found, time.monotonic()
+        time.sleep(0.5)
+
+
 def test_stock_agent_loses_or_doubles_through_the_same_kill(kafka: Cluster, tmp_path: Path) -> None:
     deployment = Deployment(kafka, "stock-agent", tmp_path)
     changelog = f"{deployment.settings.topic_prefix}stock-{deployment.settings.topic_prefix}counts-changelog"
@@ -56,12 +71,12 @@ def test_stock_agent_loses_or_doubles_through_the_same_kill(kafka: Cluster, tmp_
     try:
         assert workers[0].wait(40) == -signal.SIGKILL
         workers.append(start(deployment, kill=0))
-        group = f"{deployment.settings.topic_prefix}stock"
-        eventually(lambda: sum(deployment.committed(group=group).values()) >= 2000, "all is read")
+        wait_until_quiet(deployment)
     finally:
         for worker in workers:
             worker.kill()
             worker.wait(10)
     found = [key for records in deployment.read("alerts").values() for _, key, _ in records]
-    assert sorted(found, key=str) != sorted(expected), "stock Faust gave each alert exactly once after all"
-    assert set(found) != expected, "repeats aside, the alerts themselves are wrong"
+    missing, wrong = expected - set(found), set(found) - expected
+    repeated = len(found) - len(set(found))
+    assert missing or wrong or repeated, "stock Faust gave each alert exactly once after all"

@@ -112,7 +112,7 @@ def test_a_restart_at_any_point_changes_nothing(function: str, plan: Plan, cut: 
         pipeline.resume(offset, packs)
         for index in range(begin, end):
             said += alerts_of(pipeline.feed([messages[index]]))
-            for stage, blocks in zip((pipeline.ingest, pipeline.watch), stored, strict=True):
+            for stage, blocks in ((pipeline.ingest, stored[0]), (pipeline.watch, stored[1])):
                 for name, block in stage.snapshot(full=False).items():
                     if block:
                         blocks[name] = block
