@@ -86,7 +86,8 @@ def knock(connection: Mapping[str, Any]) -> None:
 
 
 async def _knock(connection: Mapping[str, Any]) -> None:
-    for server in connection["bootstrap_servers"]:
+    servers = connection["bootstrap_servers"]
+    for server in [servers] if isinstance(servers, str) else servers:
         try:
             await _ask(server, connection)
             return
