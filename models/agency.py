@@ -38,7 +38,10 @@ class _OpenDay:
     def __init__(self, searches: list[Search] | None = None) -> None:
         self.searches = searches or []
         self.times = [search.event_time.timestamp() for search in self.searches]
-        self.ids = {search.event_id for search in self.searches}
+        self.ids = {
+            search.event_id: (search.requester_id, at)
+            for search, at in zip(self.searches, self.times, strict=True)
+        }
 
 
 class Agency:
@@ -127,9 +130,10 @@ class Agency:
         day = self._open.get(hour.day)
         if day is None:
             day = self._open[hour.day] = _OpenDay()
-        if search.event_id in day.ids:
+        # Two logs may tell of one search; that two searches of different people share an id is chance.
+        who = (search.requester_id, at)
+        if day.ids.setdefault(search.event_id, who) is not who and self._is_repeat(day, search, who):
             return False
-        day.ids.add(search.event_id)
         day.searches.append(search)
         day.times.append(at)
         self._touched.add(hour.day)
@@ -140,6 +144,12 @@ class Agency:
                     alerts.append(alert)
                     self._changed.add("book")
         return True
+
+    def _is_repeat(self, day: _OpenDay, search: Search, who: tuple[str, float]) -> bool:
+        return any(
+            one.event_id == search.event_id and (one.requester_id, at) == who
+            for one, at in zip(day.searches, day.times, strict=True)
+        )
 
     def _mark(self, source_id: str, watermark: float) -> list[Alert]:
         marks = self._state.marks
@@ -173,9 +183,10 @@ class Agency:
     def _close(self, number: int) -> list[Alert]:
         opened = self._open.pop(number, None) or _OpenDay()
         self._touched.add(number)
-        # Ids are unique within the day, so searches themselves are never compared.
+        # No two agree in all three, so searches themselves are never compared.
         rows = sorted(
-            (at, search.event_id, search) for at, search in zip(opened.times, opened.searches, strict=True)
+            (at, search.event_id, search.requester_id, search)
+            for at, search in zip(opened.times, opened.searches, strict=True)
         )
         times = tuple(row[0] for row in rows)
         day = Day(
@@ -183,7 +194,7 @@ class Agency:
             number=number,
             start=self._days.start(number),
             end=self._days.end(number),
-            searches=tuple(row[2] for row in rows),
+            searches=tuple(row[3] for row in rows),
             times=times,
             hours=tuple(self._days.at(at).hour for at in times),
         )

@@ -126,7 +126,7 @@ class Book:
     def end_day(self, day_start: float, day_end: float, longest: int) -> list[Alert]:
         """Withdraw what the complete day did not confirm; forget episodes older than `longest` days."""
         alerts = []
-        for identity in [name for name, noted in self._noted.items() if noted.day_start <= day_start]:
+        for identity in sorted(name for name, noted in self._noted.items() if noted.day_start <= day_start):
             noted = self._noted.pop(identity)
             alert, episode = noted.alert, self._episodes.get(noted.key)
             why = "the complete window does not support it"

@@ -48,8 +48,8 @@ def decode(raw: bytes, arrival: float | None) -> Search | Tick | Refusal:
     event = read(raw)
     if arrival is None or type(event) is Refusal:
         return event
-    at = event.event_time if type(event) is Search else event.tick  # type: ignore[union-attr]
-    return clock_fault(at.timestamp(), arrival) or event
+    field = "event_time" if type(event) is Search else "tick"
+    return clock_fault(field, getattr(event, field).timestamp(), arrival) or event
 
 
 def read(raw: bytes) -> Search | Tick | Refusal:
@@ -78,14 +78,14 @@ def read(raw: bytes) -> Search | Tick | Refusal:
     return _in_utc(search)
 
 
-def clock_fault(at: float, arrival: float) -> Refusal | None:
+def clock_fault(field: str, at: float, arrival: float) -> Refusal | None:
     """A refusal when `at` (epoch seconds) lies more than a day after the arrival."""
     if at <= arrival + MAX_CLOCK_LEAD:
         return None
     return Refusal(
         reason="clock_ahead",
-        field="event_time",
-        detail=f"the time is {(at - arrival) / 3600:,.0f} hours later than the arrival; "
+        field=field,
+        detail=f"{field} is {(at - arrival) / 3600:,.0f} hours later than its arrival; "
         "the clock of the source runs ahead",
     )
 
@@ -114,8 +114,8 @@ def _in_utc(search: Search) -> Search | Refusal:
 
 
 def _out_of_range(field: str, moment: datetime) -> Refusal | None:
-    # The year is looked at before the conversion to UTC, which can leave what datetime can hold.
-    if 2000 <= moment.year <= 2099:
+    # The conversion of the years 1 and 9999 to UTC may leave what datetime can hold.
+    if 1999 <= moment.year <= 2100 and 2000 <= moment.astimezone(UTC).year <= 2099:
         return None
     return Refusal(
         reason="time_out_of_range",

@@ -101,7 +101,7 @@ class IngestStage:
             event = read(value)
             if type(event) is Search:
                 at = event.event_time.timestamp()
-                if arrival is not None and (fault := clock_fault(at, arrival)):
+                if arrival is not None and (fault := clock_fault("event_time", at, arrival)):
                     self._refuse(output, record, fault)
                     continue
                 source_id = event.source_id
@@ -137,7 +137,7 @@ class IngestStage:
                     self._mark(packs, output, source_id, log)
             elif type(event) is Tick:
                 now = event.tick.timestamp()
-                if arrival is not None and not event.end and (fault := clock_fault(now, arrival)):
+                if arrival is not None and not event.end and (fault := clock_fault("tick", now, arrival)):
                     self._refuse(output, record, fault)
                     continue
                 ticks += 1

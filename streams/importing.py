@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import codecs
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from models.search import Search, encode_search
 from streams.adapters.base import Adapter, Problem, WrongFormat
 from streams.survey import sorted_lines
+from streams.whole_file import whole_file
 
 
 class WrongEncoding(ValueError):
@@ -40,9 +41,11 @@ def import_files(adapter: Adapter, files: Sequence[Path], out: Path, rejects: Pa
     Raises OSError, WrongFormat and WrongEncoding, each naming the file.
     """
     summary = Summary()
-    unsorted, partial = (out.with_name(f".{out.name}.{kind}") for kind in ("unsorted", "partial"))
     rejects.unlink(missing_ok=True)
-    try:
+    # Beside `out`, where there is room for it; a device has no beside.
+    place = out.parent if out.is_file() or not out.exists() else None
+    with TemporaryDirectory(prefix=".import-", dir=place) as folder:
+        unsorted = Path(folder) / "unsorted"
         with unsorted.open("wb") as events:
             for file in files:
                 for came in _rows(adapter, file):
@@ -55,17 +58,13 @@ def import_files(adapter: Adapter, files: Sequence[Path], out: Path, rejects: Pa
                             json.dumps({"file": str(file), **came._asdict()}, ensure_ascii=False) + "\n"
                         )
                     summary.refused += 1
-        with partial.open("wb") as events:
+        with whole_file(out) as events:
             line = b""
             for _, line in sorted_lines(unsorted):
                 if summary.first_event is None:
                     summary.first_event = json.loads(line)["event_time"]
                 events.write(line + b"\n")
             summary.last_event = json.loads(line)["event_time"] if line else None
-        os.replace(partial, out)
-    finally:
-        unsorted.unlink(missing_ok=True)
-        partial.unlink(missing_ok=True)
     summary.notes = dict(sorted(adapter.notes.items()))
     return summary
 

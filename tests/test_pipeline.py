@@ -121,12 +121,6 @@ def test_a_declared_source_that_never_reports_stops_no_time() -> None:
     assert [alert.status for alert in told] == ["amended"]
 
 
-@pytest.mark.xfail(strict=True, reason="silence is judged from a source's last search, and there is none")
-def test_a_declared_source_that_never_reports_is_told() -> None:
-    found = standing([tick(day / 4) for day in range(240)], pipeline(["feed"], [sensitive("silence")]))
-    assert [(alert.detector, alert.entity) for alert in found] == [("silence", "feed")]
-
-
 def test_undeclared_sources_are_watched_and_hold_back_days_once_they_have_reported() -> None:
     through = pipeline([], [sensitive("repeat_subject")])
     pets = [

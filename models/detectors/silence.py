@@ -70,7 +70,9 @@ class Silence(SourceDetector):
 
     Innocent explanations: maintenance, an outage, an upload that failed, a holiday in a small unit,
     a system that was taken out of service.
-    Blind spots: a source with a search every few weeks; rows removed one by one (`sequence_gap`).
+    Blind spots: a declared source that has never reported, of which nothing is known (its agency's
+    days then close by its idle time); a source with a search every few weeks; rows removed one by
+    one (`sequence_gap`).
 
     Source: gamma-Poisson waiting time; closed form in `docs/detection.md`.
     """

@@ -18,6 +18,7 @@ from streams.exits import FAILURE, Stop
 from streams.replay import Replay, replay
 from streams.settings import load_settings
 from streams.survey import survey
+from streams.whole_file import whole_file
 
 console = Console(stderr=True)
 
@@ -106,14 +107,16 @@ def replay_command(
 
 
 def _write(result: Replay, out: Path, everything: bool) -> None:
-    if everything:
-        out.write_bytes(b"".join(encode_alert(alert) + b"\n" for alert in result.stream))
-    else:
-        out.write_bytes(result.standing.lines())
+    with whole_file(out) as stream:
+        if everything:
+            stream.writelines(encode_alert(alert) + b"\n" for alert in result.stream)
+        else:
+            stream.write(result.standing.lines())
     for suffix, messages in ((".refused", result.refused), (".late", result.late)):
         beside = out.with_name(out.name + suffix)
         if messages:
-            beside.write_bytes(b"".join(message.value + b"\n" for message in messages))
+            with whole_file(beside) as stream:
+                stream.writelines(message.value + b"\n" for message in messages)
         else:
             beside.unlink(missing_ok=True)
 
