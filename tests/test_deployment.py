@@ -287,3 +287,11 @@ def test_compose_accepts_the_file_with_the_example_filled_in(tmp_path: Path) -> 
         "-q",
         **filled | {"BIND_ADDRESS": "127.0.0.1"},
     )
+
+
+def test_the_kafka_that_is_deployed_is_the_one_that_is_tested() -> None:
+    tested = re.search(
+        r"<version>([\d.]+)</version>", (ROOT / "tests/kafka/pom.xml").read_text().split("<dependencies>")[1]
+    )
+    assert tested is not None
+    assert f"apache/kafka:{tested[1]}" in (ROOT / "docker-compose.yml").read_text()
