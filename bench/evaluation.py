@@ -153,7 +153,9 @@ def _about(record: Record, label: Label, slack: timedelta, share: float = SHARED
     if alert.agency_id is not None and alert.agency_id != label.agency_id:
         return False
     shared = len(set(alert.evidence) & set(label.event_ids))
-    if shared and shared >= share * len(alert.evidence):
+    # The last search before a silence is its evidence, whoever made it: that tells nothing of people.
+    fitting = alert.entity_kind != "source" or "source" in label.keys
+    if fitting and shared and shared >= share * len(alert.evidence):
         return True
     if alert.kind == "policy" or alert.entity not in label.keys.get(alert.entity_kind, ()):
         return False

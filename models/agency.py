@@ -108,8 +108,6 @@ class Agency:
             if offset <= last:
                 continue
             last = offset
-            if search.source_id not in state.marks:
-                state.marks[search.source_id] = NEVER
             at = search.event_time.timestamp()
             hour = self._days.at(at)
             if index in late:
@@ -164,6 +162,7 @@ class Agency:
         for detector, named in self._rules:
             for finding in detector.judge(search, at):
                 alerts.append(self._book.once(named, finding, at))
+                self._changed.add("detectors")
         return alerts
 
     def _advance(self) -> list[Alert]:

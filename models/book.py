@@ -97,8 +97,7 @@ class Book:
             key = _key(detector, finding)
             episode = self._episodes.get(key)
             if episode is not None and (
-                finding.opened is not None
-                or max(finding.first_seen, day_end - DAY) - episode.ended <= detector.episode_days * DAY
+                finding.opened is not None or day_start - episode.ended <= detector.episode_days * DAY
             ):
                 alert = _amended(
                     episode.alert, self._alert(detector, finding, "amended", decided_at, day_start)

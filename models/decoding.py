@@ -30,7 +30,7 @@ _WHERE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 _NAMED = re.compile(r"`(?P<field>\w+)`")
 #: Identities end up in keys, logs and sentences, where a control character could forge a line and
 #: a direction override could show one name as another.
-_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 _IDENTITIES = (
     "event_id", "source_id", "requester_id", "agency_id", "unit_id", "tool", "gallery", "purpose",
     "operator_id", "requesting_agency", "role", "case_number", "subject_ref", "workstation_id",
@@ -137,6 +137,12 @@ def _forbidden(search: Search) -> Refusal | None:
 
 
 def _checked_tick(tick: Tick) -> Tick | Refusal:
+    if tick.source_id is not None and (found := _FORBIDDEN.search(tick.source_id)):
+        return Refusal(
+            reason="control_character",
+            field="source_id",
+            detail=f"source_id holds the character U+{ord(found[0]):04X}; remove it at the source",
+        )
     return _out_of_range("tick", tick.tick) or tick
 
 

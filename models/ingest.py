@@ -137,7 +137,7 @@ class IngestStage:
                     self._mark(packs, output, source_id, log)
             elif type(event) is Tick:
                 now = event.tick.timestamp()
-                if arrival is not None and not event.end and (fault := clock_fault("tick", now, arrival)):
+                if arrival is not None and (fault := clock_fault("tick", now, arrival)):
                     self._refuse(output, record, fault)
                     continue
                 ticks += 1
@@ -165,7 +165,7 @@ class IngestStage:
         if self._reference.roster and (search.role is None or search.training_expires_on is None):
             zone = self._days(self._reference.agency(search.agency_id).timezone)
             day = zone.at(search.event_time.timestamp()).day
-            posting = self._reference.roster.at(search.requester_id, day)
+            posting = self._reference.roster.of(search.agency_id).at(search.requester_id, day)
             if posting is not None:
                 search.role = search.role or posting.role or None
                 if search.training_expires_on is None and posting.trained_until is not None:
@@ -181,7 +181,9 @@ class IngestStage:
         at = tick.tick.timestamp()
         named = tick.source_id is not None
         for source_id in [tick.source_id] if tick.source_id is not None else sorted(self._logs):
-            log = self._logs.get(source_id) or self._log(source_id)
+            log = self._logs.get(source_id)
+            if log is None:
+                continue  # nothing is known of it that time could pass
             self._dirty.add(source_id)
             _write(output, log.tick(at, named=named, end=tick.end))
             self._mark(packs, output, source_id, log)
@@ -232,7 +234,6 @@ class IngestStage:
             source_id,
             lateness=source.lateness_hours * HOUR,
             idle=source.idle_hours * HOUR,
-            declared=declared,
             days=self._days(zone),
             detectors=self._detectors(source_id),
             book=Book(agency_id, self._digest),

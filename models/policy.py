@@ -23,7 +23,7 @@ from models.expressions import Condition, Function, Leaf, compile_condition
 from models.fields import FIELDS, is_missing
 from models.search import Search
 from models.spelling import did_you_mean
-from models.tools import ToolRegister
+from models.tools import ToolRegister, plain
 
 #: Most remembered judgements of one agency in one interval between effective dates.
 MEMORY = 20_000
@@ -216,7 +216,9 @@ class AgencyPolicy:
 
         def shared_agency(search: Search) -> bool | None:
             asked_by = search.requesting_agency
-            return asked_by is not None and asked_by != self.agency_id and not is_missing(asked_by)
+            return (
+                asked_by is not None and not is_missing(asked_by) and plain(asked_by) != plain(self.agency_id)
+            )
 
         calls = {"approved_tool": approved_tool, "trained": trained, "shared_agency": shared_agency}
         return {name: Function(call, _CONTEXT[name]) for name, call in calls.items()}

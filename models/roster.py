@@ -34,10 +34,20 @@ class Posting(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
 class Roster:
     """All postings, ready for look-ups by person and day and by unit and day.
 
-    Raises ValueError when a posting ends before it begins or two postings of a person overlap.
+    Badge numbers are an agency's own: `of` gives the roster of one agency, in which look-ups by
+    requester belong. Raises ValueError when a posting ends before it begins, or two postings of a
+    person in one agency overlap.
     """
 
     def __init__(self, postings: Iterable[Posting] = ()) -> None:
+        postings = tuple(postings)
+        agencies = {posting.agency_id for posting in postings}
+        self._agencies: dict[str, Roster] = {}
+        if len(agencies) > 1:
+            for agency_id in sorted(agencies):
+                self._agencies[agency_id] = Roster(one for one in postings if one.agency_id == agency_id)
+        elif agencies:
+            self._agencies[agencies.pop()] = self
         self._postings: dict[str, list[Posting]] = {}
         self._units: dict[tuple[str, str | None], list[Posting]] = {}
         for posting in sorted(postings, key=lambda one: (one.requester_id, one.valid_from)):
@@ -51,6 +61,10 @@ class Roster:
     def __len__(self) -> int:
         """Number of people."""
         return len(self._postings)
+
+    def of(self, agency_id: str) -> Roster:
+        """The roster of one agency; empty when it has none."""
+        return self._agencies.get(agency_id) or _NOBODY
 
     def at(self, requester_id: str, day: int) -> Posting | None:
         """The posting a person holds on a day, None when not serving or not known."""
@@ -104,7 +118,8 @@ class Roster:
 def _append(own: list[Posting], posting: Posting) -> None:
     if posting.valid_to is not None and posting.valid_to <= posting.valid_from:
         raise ValueError(f"a posting of {posting.requester_id} ends on or before the day it begins")
-    if own and (own[-1].valid_to is None or own[-1].valid_to > posting.valid_from):
+    same = bool(own) and own[-1].agency_id == posting.agency_id
+    if same and (own[-1].valid_to is None or own[-1].valid_to > posting.valid_from):
         units = f"{own[-1].unit_id} and {posting.unit_id}"
         raise ValueError(f"postings of {posting.requester_id} in {units} overlap; give the first a valid_to")
     own.append(posting)
@@ -117,3 +132,6 @@ def _covers(posting: Posting, day: int) -> bool:
 def _continues(before: Posting, after: Posting) -> bool:
     same_unit = (before.agency_id, before.unit_id) == (after.agency_id, after.unit_id)
     return same_unit and before.valid_to == after.valid_from
+
+
+_NOBODY = Roster()

@@ -69,7 +69,9 @@ class Search(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=Tru
     """The outside agency for which the search was made."""
     role: Name | None = None
     """The requester's role; taken from the roster when it is not given."""
-    training_expires_on: Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$")] | None = None
+    training_expires_on: (
+        Annotated[str, Meta(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])\Z")] | None
+    ) = None
     """Last day of the requester's training; from the roster when it is not given."""
     tool_version: Name | None = None
     """Version of the tool."""

@@ -5,9 +5,9 @@ The watermark is the event time before which nothing more is expected:
     max(second-latest event_time - lateness, latest tick - idle time)
 
 The second-latest, because a single record with a wrong clock must not close every window. The
-tick part lets time pass a source that has died; it binds only sources that are declared, or that
-were seen alive (a search within the idle time of a tick), or ticks that name the source, so that
-last year's log can be loaded while the clock ticks. All of it depends only on the order of
+tick part lets time pass a source that has died. It binds when the tick names the source, or the
+source was seen alive (a search within the idle time of a tick), or has sent nothing for as long as
+its idle time; so last year's log can be loaded while the clock ticks. All of it depends only on the order of
 messages within the source, never on other sources or on a clock.
 """
 
@@ -48,6 +48,8 @@ class _State(Struct, array_like=True):
     watermark: float
     closed: int | None
     latest_event: str
+    heard: float = NEVER
+    """Tick after which the last search came, taken or not."""
     ended: bool = False
     """The log was said to end with the latest search."""
 
@@ -61,7 +63,6 @@ class SourceLog:
         *,
         lateness: float,
         idle: float,
-        declared: bool,
         days: LocalDays,
         detectors: tuple[SourceDetector, ...],
         book: Book,
@@ -72,7 +73,7 @@ class SourceLog:
         self._days = days
         self._detectors = detectors
         self._book = book
-        self._state = _State(NEVER, NEVER, NEVER, declared, NEVER, None, "")
+        self._state = _State(NEVER, NEVER, NEVER, False, NEVER, None, "")
         self._open: dict[int, _OpenDay] = {}
         self._changed = {"book", "detectors"}
         self._touched: set[int] = set()
@@ -92,13 +93,14 @@ class SourceLog:
     def take(self, search: Search, at: float) -> Verdict:
         """Judge one search with event time `at` and remember it when it is accepted."""
         state = self._state
-        if at < state.watermark:
-            return "late"
         event_id = search.event_id
         check = _check(search, at)
         known = self._seen.get(event_id)
         if known is not None:
             return "duplicate" if known == check else "conflict"
+        state.heard = state.tick
+        if at < state.watermark:
+            return "late"
         self._seen[event_id] = check
         day = self._days.at(at).day
         opened = self._open.get(day)
@@ -112,10 +114,8 @@ class SourceLog:
         if at > state.latest:
             state.ended = False
             state.second, state.latest, state.latest_event = state.latest, at, search.event_id
-        elif at > state.second:
+        elif state.second < at < state.latest:
             state.second = at
-        if not state.alive and state.latest > state.tick - self.idle and state.tick > NEVER:
-            state.alive = True
         if state.second - self.lateness > state.watermark:
             state.watermark = state.second - self.lateness
         return "accepted"
@@ -128,7 +128,10 @@ class SourceLog:
             return []
         state.tick = at
         self._changed.add("state")
-        if not (named or state.alive):
+        if state.heard == NEVER:
+            state.heard = at
+        state.alive = state.alive or state.latest > at - self.idle
+        if not (named or state.alive or at - state.heard > self.idle):
             return []
         state.watermark = max(state.watermark, at - self.idle)
         state.ended = state.ended or end
@@ -224,10 +227,13 @@ class SourceLog:
 
 
 def _check(search: Search, at: float) -> int:
-    """What a repeat of an event must agree in. Times of arrival and sequence numbers may differ."""
+    """What a repeat of an event must agree in. Times of arrival, sequence numbers and what is known
+    later (outcomes, training) may differ."""
     said = (
         f"{search.requester_id}\0{search.agency_id}\0{search.tool}\0{search.purpose}\0"
-        f"{search.case_number}\0{search.subject_ref}\0{search.image_source}"
+        f"{search.case_number}\0{search.subject_ref}\0{search.image_source}\0{search.unit_id}\0"
+        f"{search.search_type}\0{search.gallery}\0{search.warrant_ref}\0{search.exigent}\0"
+        f"{search.requesting_agency}\0{search.workstation_id}\0{search.approver_id}"
     )
     return crc32(said.encode(), int(at * 1e6) & 0xFFFFFFFF)
 

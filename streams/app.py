@@ -161,7 +161,7 @@ def _faust_settings(settings: Settings) -> dict[str, Any]:
         "consumer_auto_offset_reset": "earliest",
         "consumer_max_fetch_size": 4 * 1024 * 1024,
         "producer_request_timeout": settings.request_timeout,
-        "producer_max_request_size": 2 * 1024 * 1024,
+        "producer_max_request_size": 8 * 1024 * 1024,
         "producer_linger": 0.0,
         "ConsumerScheduler": BatchScheduler,
         "stream_buffer_maxsize": BATCHES_AHEAD,

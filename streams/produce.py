@@ -6,11 +6,13 @@ is kept with its reason; here it would only be lost.
 
 from __future__ import annotations
 
+import heapq
 import json
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Self
 
@@ -23,7 +25,7 @@ from kafka.errors import (
 )
 from kafka.partitioner import murmur2
 
-from models.ticking import Ticker, encode_tick, head
+from models.ticking import Head, Ticker, encode_tick, head
 from streams.connecting import knock
 from streams.permissions import lacking, may_not
 from streams.survey import lines, sorted_lines
@@ -61,23 +63,44 @@ def outgoing(
 ) -> Iterator[Outgoing]:
     """The messages of these files in the order in which they must be written.
 
-    `ticker` knows all sources of all files. With `in_order` each file is sorted by event_time.
+    `ticker` knows all sources of all files. With `in_order` all are put in the order of event_time.
     Raises OSError when a file cannot be read.
     """
-    for file in files:
-        for number, line in sorted_lines(file) if in_order else lines(file):
-            first = head(line)
-            if first is None:
-                yield Outgoing(_source_key(line), line, number, file, None)
-                continue
-            due = ticker.before(first.source_id, first.event_time)
-            if ticks:
-                for tick in due:
-                    yield _tick(tick.source_id, encode_tick(tick))
-            yield Outgoing(first.source_id.encode(), line, number, file, first.event_time)
+    for file, number, line, first in _merged(files) if in_order else _as_they_stand(files):
+        if first is None:
+            yield Outgoing(_source_key(line), line, number, file, None)
+            continue
+        due = ticker.before(first.source_id, first.event_time)
+        if ticks:
+            for tick in due:
+                yield _tick(tick.source_id, encode_tick(tick))
+        yield Outgoing(first.source_id.encode(), line, number, file, first.event_time)
     if ticks and close:
         for tick in ticker.close():
             yield _tick(tick.source_id, encode_tick(tick))
+
+
+_Line = tuple[Path, int, bytes, Head | None]
+
+
+def _as_they_stand(files: Iterable[Path]) -> Iterator[_Line]:
+    for file in files:
+        for number, line in lines(file):
+            yield file, number, line, head(line)
+
+
+def _merged(files: Iterable[Path]) -> Iterator[_Line]:
+    """The lines of all files by event_time; one without a usable time stays behind its neighbour."""
+
+    def timed(file: Path, place: int) -> Iterator[tuple[float, int, _Line]]:
+        last = float("-inf")
+        for number, line in sorted_lines(file):
+            first = head(line)
+            last = first.event_time if first else last
+            yield last, place, (file, number, line, first)
+
+    streams = [timed(file, place) for place, file in enumerate(files)]
+    return (line for _, _, line in heapq.merge(*streams, key=itemgetter(0, 1)))
 
 
 @dataclass(slots=True)

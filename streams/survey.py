@@ -13,69 +13,83 @@ from models.ticking import head
 
 #: Disorder within one source that ingest allows for by default, seconds.
 ALLOWED_DISORDER = 48 * 3600.0
+#: And between sources: the files' ticks let time pass a source that lags by more than its idle time.
+ALLOWED_LAG = 96 * 3600.0
+
+#: How a line begins that is no search but says what time it is.
+TICK = b'{"tick"'
 
 
 @dataclass(slots=True)
-class SourceSpan:
-    """One source's part of the files. Times are epoch seconds.
-
-    `displaced` counts searches that come more than the allowed disorder after a later one of the
-    same source; `displacement` is the largest such distance, seconds, 0 when all is in order.
-    """
+class Span:
+    """A run of searches in the order of the files. Times are epoch seconds."""
 
     searches: int = 0
     first: float = float("inf")
     last: float = float("-inf")
-    displaced: int = 0
-    displacement: float = 0.0
     _front: float = float("-inf")
 
-    def add(self, at: float) -> None:
-        """Count one search."""
+    def add(self, at: float) -> float:
+        """Count one search; by how many seconds it comes after later ones.
+
+        That is against the second latest, as the ticks are: one wrong clock displaces nobody.
+        """
         self.searches += 1
         self.first = min(self.first, at)
-        # Against the second latest time, as the ticks are: one wrong clock displaces nobody.
         if at > self.last:
             self._front, self.last = self.last, at
         elif self._front < at < self.last:
             self._front = at
-        behind = self._front - at
-        if behind > ALLOWED_DISORDER:
-            self.displaced += 1
-            self.displacement = max(self.displacement, behind)
+        return max(0.0, self._front - at)
 
 
 @dataclass(slots=True)
 class Survey:
-    """What the files hold. `unreadable` lines have no source or no usable time."""
+    """What the files hold. `unreadable` lines have no source or no usable time; `displaced` searches
+    come further out of order than ingest allows for, `displacement` seconds at most."""
 
     size: int = 0
     lines: int = 0
     unreadable: int = 0
-    sources: dict[str, SourceSpan] = field(default_factory=dict)
+    displaced: int = 0
+    displacement: float = 0.0
+    sources: dict[str, Span] = field(default_factory=dict)
+    _whole: Span = field(default_factory=Span)
+
+    def add(self, source_id: str, at: float) -> None:
+        """Count one search of a source."""
+        span = self.sources.get(source_id)
+        if span is None:
+            span = self.sources[source_id] = Span()
+        behind, lag = span.add(at), self._whole.add(at)
+        if behind > ALLOWED_DISORDER or lag > ALLOWED_LAG:
+            self.displaced += 1
+            self.displacement = max(self.displacement, behind, lag)
 
     @property
-    def displaced(self) -> int:
-        """Searches further out of order than ingest allows for: they will count as late."""
-        return sum(span.displaced for span in self.sources.values())
-
-    @property
-    def displacement(self) -> float:
-        """The largest displacement, seconds."""
-        return max((span.displacement for span in self.sources.values()), default=0.0)
+    def warning(self) -> str | None:
+        """What to know before the files are read as they stand."""
+        if not self.displaced:
+            return None
+        return (
+            f"{self.displaced:,} searches come up to {self.displacement / 3600:,.0f} hours after later ones: "
+            "they will count as late. Use --sort to take each file by event_time; put the logs of several "
+            "sources into one file first."
+        )
 
 
 def lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """The lines of a file that are not blank, each with its number from 1, without line ends.
 
-    Raises OSError when the file cannot be read. A UTF-8 byte order mark is taken away.
+    Raises OSError when the file cannot be read. A UTF-8 byte order mark is taken away. Ticks are left
+    out: when time passes is worked out from the searches.
     """
     with path.open("rb", buffering=1 << 20) as stream:
         for number, line in enumerate(stream, 1):
             if number == 1:
                 line = line.removeprefix(b"\xef\xbb\xbf")
             line = line.strip()
-            if line:
+            if line and not line.startswith(TICK):
                 yield number, line
 
 
@@ -90,10 +104,7 @@ def survey(paths: Iterable[Path]) -> Survey:
             if first is None:
                 found.unreadable += 1
                 continue
-            span = found.sources.get(first.source_id)
-            if span is None:
-                span = found.sources[first.source_id] = SourceSpan()
-            span.add(first.event_time)
+            found.add(first.source_id, first.event_time)
     return found
 
 
@@ -118,5 +129,5 @@ def sorted_lines(path: Path) -> Iterator[tuple[int, bytes]]:
         for index in order.tolist():
             content.seek(starts[index])
             line = content.readline().removeprefix(b"\xef\xbb\xbf").strip()
-            if line:
+            if line and not line.startswith(TICK):
                 yield index + 1, line

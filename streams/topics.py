@@ -47,7 +47,13 @@ class Topic:
 
 
 #: A segment that is still written to is never compacted, so state rolls hourly and early.
-STATE = {"segment.ms": "3600000", "segment.bytes": "67108864", "min.cleanable.dirty.ratio": "0.1"}
+#: A manifest lists every block of a partition and may outgrow the usual megabyte.
+STATE = {
+    "max.message.bytes": str(8 * 1024 * 1024),
+    "segment.ms": "3600000",
+    "segment.bytes": "67108864",
+    "min.cleanable.dirty.ratio": "0.1",
+}
 
 TOPICS: tuple[Topic, ...] = (
     Topic("searches.raw", "delete", retention_days=365),

@@ -19,6 +19,10 @@ from tests.logs import DAY, LATENESS, START, reference, search, sensitive
 HOUR = 3600.0
 
 
+def encoded(searches: Sequence[Search]) -> list[bytes]:
+    return [encode_search(one) for one in searches]
+
+
 # --- conservation ---
 
 GARBAGE = st.binary(max_size=40) | st.sampled_from(
@@ -158,15 +162,72 @@ def test_a_late_search_is_still_judged_by_policy_and_by_nothing_else() -> None:
     assert standing.alerts() == found, "a repeated late breach is the same alert"
 
 
-def test_a_tick_moves_declared_and_living_sources_only() -> None:
+def test_a_tick_for_all_moves_only_who_lives_or_has_long_been_silent() -> None:
     one = stage(reference(["feed"]))
-    take(one, search(0.0, "e1", source_id="mobile"), tick(300, None))
+    take(one, search(0.0, "e1"), search(0.0, "m1", source_id="mobile"), tick(300, None))
     # last year's log is loaded under a clock of today: it must not be late at once
-    assert number(take(one, search(HOUR, "e2", source_id="mobile"), offset=2), "accepted") == 1
-    assert number(take(one, search(HOUR, "e3"), offset=3), "late") == 1
+    assert number(take(one, search(HOUR, "e2"), offset=3), "accepted") == 1
+    assert number(take(one, search(HOUR, "m2", source_id="mobile"), offset=4), "accepted") == 1
+    # it goes on for days, and then nothing comes: time passes it, or it would hold all windows open
+    take(one, *(tick(300 + day, None) for day in range(6)), offset=5)
+    assert number(take(one, search(2 * HOUR, "e3"), offset=11), "late") == 1
+    # a source that is alive has its idle time, counted from now
+    living = stage(reference(["feed"]))
+    take(living, search(300 * DAY, "e1"), tick(300, None), tick(310, None))
+    assert number(take(living, search(305 * DAY, "e2"), offset=3), "late") == 1
+
+
+def test_a_search_of_a_source_nobody_knows_holds_no_windows_open() -> None:
+    searches = [search(day * DAY, f"e{day}") for day in range(30)]
+    through = Pipeline(reference(["feed"]), [sensitive("repeat_subject")], "d")
+    through.feed(encoded(searches[:2]))
+    through.feed(encoded([search(DAY, "typo", source_id="fede")]))
+    for day in range(2, 30):
+        through.feed([tick(day, None), *encoded([searches[day]])])
+    assert through.watch.gauges()["open_searches", ""] <= 6
+
+
+def test_a_log_that_is_sent_again_raises_no_second_alert() -> None:
+    searches = [search(day * DAY, f"e{day}", tool="banned" if day == 20 else "lacris") for day in range(30)]
+    through = Pipeline(reference(["feed"]), [sensitive("policy_clause")], "d")
+    standing = Standing()
+    for _ in range(3):
+        standing.take(through.feed([*encoded(searches), tick(42, end=True)]))
+    assert [alert.evidence for alert in standing.alerts()] == [("e20",)]
+    counts = {name: through.counts.get((name, ""), 0) for name in ("accepted", "late", "duplicate")}
+    assert sum(counts.values()) == 90 and counts["accepted"] == 30
+
+
+def test_nobody_answers_for_another_whose_search_has_the_same_id() -> None:
+    searches = [
+        search(20 * DAY, "1", source_id="feed", requester_id="innocent"),
+        search(20 * DAY + 1, "1", source_id="mobile", requester_id="guilty", tool="banned"),
+    ]
+    through = Pipeline(reference(["feed", "mobile"]), [sensitive("policy_clause")], "d")
+    standing = Standing()
+    standing.take(through.feed([*encoded(searches), *(tick(40, s, end=True) for s in ("feed", "mobile"))]))
+    assert [alert.entity for alert in standing.alerts()] == ["guilty"]
+
+
+def test_two_equal_wrong_clocks_close_nothing() -> None:
+    one = stage()
+    wrong = [search(3000 * DAY, f"w{n}") for n in range(2)]
+    assert number(take(one, search(0.0, "e1"), *wrong, search(HOUR, "e2")), "accepted") == 4
+
+
+def test_a_tick_cannot_name_a_source_with_a_control_character() -> None:
+    output = take(stage(), tick(3, "a\0b"))
+    assert output.counts == {("refused", "control_character"): 1}
 
 
 # --- sequence numbers ---
+
+
+def test_a_counter_that_starts_again_in_mid_day_is_no_gap() -> None:
+    numbers = (48_999, 49_000, 49_001, 1, 2, 3)
+    values = [search(n * HOUR, f"e{n}", source_sequence=number) for n, number in enumerate(numbers)]
+    output = take(stage(), *values, tick(20, end=True))
+    assert not [message for message in output.messages if message.topic == "alerts"]
 
 
 def test_a_gap_that_fills_up_is_not_told_and_one_that_stays_is() -> None:

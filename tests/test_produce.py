@@ -108,13 +108,14 @@ def test_disorder_is_counted_per_source_against_the_second_latest_time(tmp_path:
         tmp_path / "e.jsonl",
         line("a", 0), line("a", 9000), line("a", 1),   # one wrong clock displaces nobody
         line("b", 0), line("b", 100), line("b", 101), line("b", 40), line("b", 60),
+        line("c", 0),  # in order by itself, but the others are long past it
         b"not json", b"",
     )  # fmt: skip
     found = survey([file])
-    assert (found.lines, found.unreadable) == (9, 1)
-    assert found.sources["a"].displaced == 0
-    assert found.sources["b"].displaced == 1
-    assert found.displacement == 60 * HOUR
+    assert (found.lines, found.unreadable) == (10, 1)
+    assert found.displaced == 2
+    assert found.displacement == 101 * HOUR
+    assert found.warning and "--sort" in found.warning
 
 
 @given(st.lists(st.integers(0, 50), max_size=30))

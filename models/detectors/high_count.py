@@ -152,7 +152,7 @@ class HighCount(Detector):
             minimum_agency_days=2 * settings.minimum_history_days,
             episode_days=settings.episode_days,
         )
-        self._service = Service(self._counts, self.reference.roster, settings.over)
+        self._service = Service(self._counts, self.reference.roster.of(self.agency_id), settings.over)
         self._evidence = RecentEvidence()
         by_person = settings.by == "requester" and settings.of == "cases"
         self._cases = RecentCases(settings.case_days) if by_person else None

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
 from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
 
 from models.alert import Finding, Kind, Severity
 from models.days import LocalDays, LocalHour
@@ -14,6 +17,10 @@ from models.wording import day_text, plural
 if TYPE_CHECKING:
     from models.policy import Clause
     from models.reference import Reference
+
+
+#: Breaches that are remembered; a log of so many would have other worries.
+MOST_TOLD = 20_000
 
 
 class PolicySettings(Settings, kw_only=True, frozen=True):
@@ -37,7 +44,8 @@ class PolicyClause(Detector):
     function = "policy_clause"
     kind: ClassVar[Kind] = "policy"
     settings_type = PolicySettings
-    bytes_per_key = 0
+    #: One mark for each remembered breach.
+    bytes_per_key = 18 * MOST_TOLD
 
     def __init__(self, name: str, settings: Settings, reference: Reference, agency_id: str) -> None:
         super().__init__(name, settings, reference, agency_id)
@@ -46,8 +54,10 @@ class PolicyClause(Detector):
         self._policy = reference.policy.bind(
             agency_id, agency.policies, timezone=agency.timezone, tools=reference.tools
         )
-        self._breaches: dict[int, dict[str, tuple[Clause, ...]]] = {}
-        """By open day and event id what `observe` found; searches that break nothing are not in it."""
+        self._breaches: dict[int, dict[tuple[str, str], tuple[Clause, ...]]] = {}
+        """By open day, event and requester what `observe` found; what breaks nothing is not in it."""
+        self._told: dict[str, None] = {}
+        """Breaches of closed days, oldest first, so that a log that is sent again tells nothing twice."""
 
     def observe(self, search: Search, at: LocalHour) -> Sequence[Finding]:
         """A breach goes out at once; the book drops what an alert of the day already says."""
@@ -55,23 +65,35 @@ class PolicyClause(Detector):
         if not clauses:
             return ()
         moment = search.event_time.timestamp()
-        self._breaches.setdefault(at.day, {})[search.event_id] = clauses
+        self._breaches.setdefault(at.day, {})[search.event_id, search.requester_id] = clauses
         return [self._finding(clause, [search], [moment], at.day) for clause in clauses]
 
     def judge(self, search: Search, at: float) -> Sequence[Finding]:
         """A search that came too late for its window."""
         day = self._days.at(at).day
-        return [self._finding(clause, [search], [at], day) for clause in self._policy.violations(search, at)]
+        clauses = [
+            clause
+            for clause in self._policy.violations(search, at)
+            if _mark(clause, search) not in self._told
+        ]
+        self._tell(_mark(clause, search) for clause in clauses)
+        return [self._finding(clause, [search], [at], day) for clause in clauses]
+
+    def _tell(self, marks: Iterable[str]) -> None:
+        self._told.update(dict.fromkeys(marks))
+        while len(self._told) > MOST_TOLD:
+            del self._told[next(iter(self._told))]
 
     def close(self, day: Day) -> Iterable[Finding]:
         """All breaches of the day, one finding per clause and requester."""
         found = self._breaches.pop(day.number, {})
         breaches: dict[tuple[str, str], tuple[Clause, list[Search], list[float]]] = {}
         for search, at in zip(day.searches, day.times, strict=True) if found else ():
-            for clause in found.get(search.event_id, ()):
+            for clause in found.get((search.event_id, search.requester_id), ()):
                 _, searches, times = breaches.setdefault((clause.id, search.requester_id), (clause, [], []))
                 searches.append(search)
                 times.append(at)
+        self._tell(_mark(clause, search) for clause, searches, _ in breaches.values() for search in searches)
         return [
             self._finding(clause, searches, times, day.number)
             for _, (clause, searches, times) in sorted(breaches.items(), key=lambda item: item[0])
@@ -103,9 +125,20 @@ class PolicyClause(Detector):
         )
 
     def snapshot(self) -> dict[str, bytes]:
-        """Nothing is carried from one day to the next."""
-        return {}
+        """The breaches that were told."""
+        return {"told": msgspec.msgpack.encode(list(self._told))} if self._told else {}
 
     def restore(self, blocks: Mapping[str, bytes]) -> None:
-        """Nothing to take back."""
+        """Take back what `snapshot` gave."""
         self._breaches.clear()
+        try:
+            told = msgspec.msgpack.decode(blocks["told"], type=list[str]) if blocks else []
+        except (KeyError, msgspec.DecodeError) as error:
+            raise ValueError(f"state of detector {self.name} cannot be read: {error!r}") from error
+        self._told = dict.fromkeys(told)
+
+
+def _mark(clause: Clause, search: Search) -> str:
+    """A short name of one breach: 64 bits, so that two of a million share one once in 37 million times."""
+    said = f"{clause.id}\0{search.event_id}\0{search.requester_id}"
+    return blake2b(said.encode(), digest_size=8).hexdigest()

@@ -274,11 +274,12 @@ class RepeatSubject(Detector):
                 self._total -= 1
 
     def snapshot(self) -> dict[str, bytes]:
-        """`learned`, and `day/N` with the visits of each remembered day."""
-        blocks = {"learned": msgspec.msgpack.encode(self._learned)}
-        for day, visits in self._by_day.items():
-            blocks[f"day/{day}"] = msgspec.msgpack.encode(visits)
-        return blocks
+        """`learned`, and `week/N` with the visits of the remembered days of a week."""
+        weeks: dict[int, list[tuple[int, list[_Visit]]]] = {}
+        for day in sorted(self._by_day):
+            weeks.setdefault(day // 7, []).append((day, self._by_day[day]))
+        blocks = {f"week/{week}": msgspec.msgpack.encode(days) for week, days in weeks.items()}
+        return blocks | {"learned": msgspec.msgpack.encode(self._learned)}
 
     def restore(self, blocks: Mapping[str, bytes]) -> None:
         """Take back what `snapshot` gave."""
@@ -287,13 +288,13 @@ class RepeatSubject(Detector):
             return
         try:
             self._learned = msgspec.msgpack.decode(blocks["learned"], type=_Learned)
-            days = {int(n[4:]): b for n, b in blocks.items() if n.startswith("day/")}
-            for day in sorted(days):
-                visits = msgspec.msgpack.decode(days[day], type=list[_Visit])
-                today: dict[Pair, list[_Visit]] = {}
-                for visit in visits:
-                    today.setdefault((visit.requester, visit.subject), []).append(visit)
-                self._remember(day, today)
+            for week in sorted(int(name[5:]) for name in blocks if name.startswith("week/")):
+                days = msgspec.msgpack.decode(blocks[f"week/{week}"], type=list[tuple[int, list[_Visit]]])
+                for day, visits in days:
+                    today: dict[Pair, list[_Visit]] = {}
+                    for visit in visits:
+                        today.setdefault((visit.requester, visit.subject), []).append(visit)
+                    self._remember(day, today)
         except (KeyError, msgspec.DecodeError) as error:
             raise ValueError(f"state of detector {self.name} cannot be read: {error!r}") from error
 

@@ -73,13 +73,10 @@ class SequenceGap(SourceDetector):
 
     def close(self, day: SourceDay) -> Iterable[Finding]:
         """Follow the day's numbers; report what has been missing for too long."""
-        rows = sorted(
-            (number, at, event)
-            for number, at, event in zip(day.sequences, day.times, day.event_ids, strict=True)
-            if number is not None
-        )
-        for number, at, event in rows:
-            self._see(number, at, event, day.number)
+        # In the order of time, so that a counter that starts again in mid-day is seen to.
+        for number, at, event in zip(day.sequences, day.times, day.event_ids, strict=True):
+            if number is not None:
+                self._see(number, at, event, day.number)
         state = self._state
         due = [
             run for run in state.runs if day.ended or day.number - run.found_on >= self.settings.grace_days
@@ -91,7 +88,7 @@ class SequenceGap(SourceDetector):
 
     def _see(self, number: int, at: float, event: str, day: int) -> None:
         state = self._state
-        if state.highest is None or (number < state.highest // 10 and at > state.at):
+        if state.highest is None:
             state.highest, state.at = number, at
             return
         if number > state.highest:
@@ -108,6 +105,8 @@ class SequenceGap(SourceDetector):
                 ]
                 state.runs[index : index + 1] = rest
                 return
+        if number < state.highest // 10:
+            state.highest, state.at = number, at
 
     def _finding(self, run: _Run) -> Finding:
         missing = run.last - run.first + 1

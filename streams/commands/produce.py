@@ -33,6 +33,9 @@ def produce(
         list[Path], typer.Argument(exists=True, dir_okay=False, readable=True, help="Files of events.")
     ],
     broker: Annotated[str | None, typer.Option(help="Kafka brokers, HOST:PORT,...")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Folder of the configuration: it declares sources.")
+    ] = None,
     topic: Annotated[str | None, typer.Option(help="Topic to write to [searches.raw].")] = None,
     rate: Annotated[float | None, typer.Option(min=0.001, help="At most so many messages a second.")] = None,
     speed: Annotated[
@@ -60,15 +63,20 @@ def produce(
     """Send the lines of files to Kafka as they stand and wait until all are confirmed.
 
     Every message is keyed by its source, so that a source stays in order. Sending a file twice
-    changes nothing: repeated events are recognised. Exit code 1 if anything was not confirmed.
+    changes no alert: repeated events are recognised. Exit code 1 if anything was not confirmed.
     """
+    from models.detectors import settings_types
+    from streams.commands.config import SHIPPED
+    from streams.configuration import load
+
     if rate and speed:
         raise typer.BadParameter("give either --rate or --speed, not both")
     kept = unsent or files[-1].with_name(files[-1].name + ".unsent")
     if kept.resolve() in {file.resolve() for file in files}:
         raise typer.BadParameter("--unsent must be another file than those to be sent")
     try:
-        settings = load_settings(broker=broker)
+        settings = load_settings(broker=broker, config_dir=config)
+        configuration = load(settings.config_dir, SHIPPED, settings_types())
         producer = connect(settings.connection(), topic := topic or kafka_name(settings, "searches.raw"))
     except (Stop, TopicMissing) as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
@@ -85,7 +93,9 @@ def produce(
             "if they were closed now",
             soft_wrap=True,
         )
-    ticker = Ticker(tick_hours * 3600, sources=found.sources, close_after_seconds=close_days * 86400)
+    # A declared source that is not in the files still has to learn that time goes on.
+    sources = found.sources.keys() | (configuration.reference.sources.keys() - {"*"})
+    ticker = Ticker(tick_hours * 3600, sources=sources, close_after_seconds=close_days * 86400)
     messages = outgoing(files, ticker, ticks=ticks, close=close, in_order=sort)
     try:
         with Sender(producer, topic, kept) as sender, _progress() as progress:
@@ -118,13 +128,8 @@ def _reaches_the_present(found: Survey, close_after: float) -> bool:
 
 
 def _warn(found: Survey, sort: bool) -> None:
-    if found.displaced and not sort:
-        console.print(
-            f"[yellow]{found.displaced:,} searches come more than 48 hours after a later one of their "
-            f"source, at most {found.displacement / 3600:,.0f} hours: they will count as late. "
-            "Use --sort to send the file by event_time.",
-            soft_wrap=True,
-        )
+    if found.warning and not sort:
+        console.print(found.warning, style="yellow", soft_wrap=True)
     if found.unreadable:
         console.print(
             f"[yellow]{found.unreadable:,} lines have no readable source_id and event_time; they are sent "

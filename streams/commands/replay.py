@@ -68,13 +68,13 @@ def replay_command(
         console.print(str(stop), style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(FAILURE) from None
     found = survey(files)
-    if found.displaced and not sort:
-        console.print(
-            f"[yellow]{found.displaced:,} searches come more than 48 hours after a later one of their "
-            "source: they count as late. Use --sort to read the file by event_time.",
-            soft_wrap=True,
-        )
-    ticker = Ticker(tick_hours * 3600, sources=found.sources, close_after_seconds=CLOSE_AFTER_SECONDS)
+    if found.warning and not sort:
+        console.print(found.warning, style="yellow", soft_wrap=True)
+    declared = {name for name in configuration.reference.sources if name != "*"}
+    if absent := sorted(declared - found.sources.keys()):
+        console.print(f"declared, but not in the input: {', '.join(absent)}", style="yellow", soft_wrap=True)
+    sources = declared | found.sources.keys()
+    ticker = Ticker(tick_hours * 3600, sources=sources, close_after_seconds=CLOSE_AFTER_SECONDS)
     result = Replay()
     columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
