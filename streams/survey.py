@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from models.decoding import read
+from models.search import Tick
 from models.ticking import head
 
 #: Disorder within one source that ingest allows for by default, seconds.
@@ -16,8 +18,10 @@ ALLOWED_DISORDER = 48 * 3600.0
 #: And between sources: the files' ticks let time pass a source that lags by more than its idle time.
 ALLOWED_LAG = 96 * 3600.0
 
-#: How a line begins that is no search but says what time it is.
-TICK = b'{"tick"'
+
+def is_tick(line: bytes) -> bool:
+    """Whether a line is no search but says what time it is; a faulty one is neither."""
+    return line.startswith(b'{"tick"') and isinstance(read(line), Tick)
 
 
 @dataclass(slots=True)
@@ -89,7 +93,7 @@ def lines(path: Path) -> Iterator[tuple[int, bytes]]:
             if number == 1:
                 line = line.removeprefix(b"\xef\xbb\xbf")
             line = line.strip()
-            if line and not line.startswith(TICK):
+            if line and not is_tick(line):
                 yield number, line
 
 
@@ -129,5 +133,5 @@ def sorted_lines(path: Path) -> Iterator[tuple[int, bytes]]:
         for index in order.tolist():
             content.seek(starts[index])
             line = content.readline().removeprefix(b"\xef\xbb\xbf").strip()
-            if line and not line.startswith(TICK):
+            if line and not is_tick(line):
                 yield index + 1, line
