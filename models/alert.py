@@ -82,7 +82,7 @@ class Alert(Struct, kw_only=True, frozen=True):
     first_seen: Instant
     """The first search that belongs to it, or the begin of a silence."""
     decided_at: Instant
-    """Event time at which the facts were complete. Never the wall clock."""
+    """Event time at which it was first decided; amendments and withdrawals keep it. Never the wall clock."""
     status: Status
     """Whether the window is complete, see `docs/oversight.md`."""
     severity: Severity

@@ -21,4 +21,4 @@ for _module in sorted(pkgutil.iter_modules(commands.__path__), key=lambda entry:
     importlib.import_module(f"{commands.__name__}.{_module.name}").register(app)
 
 if __name__ == "__main__":
-    app()
+    app(prog_name="./probewatch")

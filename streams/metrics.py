@@ -8,8 +8,11 @@ batch, from what the stage counted.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import get_args, get_type_hints
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from models.search import Refusal
 
 REGISTRY = CollectorRegistry()
 #: Seconds. A batch of thousands of searches takes some ten milliseconds, a slow broker seconds.
@@ -30,6 +33,8 @@ SKIPPED = _counter(
 )
 ACCEPTED = _counter("searches_accepted_total", "Searches that passed validation.")
 REFUSED = _counter("searches_refused_total", "Messages sent to the dead letters.", "reason")
+for _reason in get_args(get_type_hints(Refusal)["reason"]):
+    REFUSED.labels(_reason)  # a series that is not there would make every sum with it empty
 LATE = _counter("searches_late_total", "Searches that came after their window had closed.")
 DUPLICATE = _counter("searches_duplicate_total", "Searches that had been seen before.")
 TICKS = _counter("ticks_total", "Ticks of time taken.", "agent")

@@ -60,10 +60,13 @@ def import_(
     kind = _adapter(adapter)
     try:
         zone = ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        _wrong(f"there is no time zone {timezone}: {error}")
+    try:
         key = os.environ.get(key_env, "").encode()
         given = Given(agency, source, Pseudonyms(key) if key else None, zone)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        _wrong(f"{key_env}: {error}" if "key" in str(error) else f"there is no time zone {timezone}: {error}")
+    except ValueError as error:
+        _wrong(f"{key_env}: {error}")
     listed = rejects or out.with_name(f"{out.name}.rejects.jsonl")
     if {out.resolve(), listed.resolve()} & {file.resolve() for file in files} or out == listed:
         _wrong("--out and --rejects must be other files than the logs and than each other")

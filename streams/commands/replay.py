@@ -92,6 +92,14 @@ def replay_command(
         for name in ("accepted", "refused", "late", "duplicate")
     }
     _report(result, out, counts)
+    unknown = [name for name in machine.watch.agencies if name not in configuration.reference.agencies]
+    if unknown:
+        some = ", ".join(unknown[:5]) + (" ..." if unknown[5:] else "")
+        console.print(
+            f'not in agencies.yaml: {some}; the entry "*" serves for them, with its time zone and policies',
+            style="yellow",
+            soft_wrap=True,
+        )
     if as_json:
         alerts = result.standing.alerts()
         print(
@@ -104,6 +112,11 @@ def replay_command(
                 }
             )
         )
+    if result.lines and counts["refused"] == result.lines:
+        console.print(
+            "no line is a search: is this a file of events? `import` makes one of other logs", style="red"
+        )
+        raise typer.Exit(FAILURE)
 
 
 def _write(result: Replay, out: Path, everything: bool) -> None:

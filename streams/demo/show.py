@@ -135,8 +135,9 @@ def _watch(console: Console, worker: Worker, feeding: Feeding, listening: Listen
             for alert, before in listening.poll(0.2):
                 _tell(console, alert, before)
             sent = feeding.delivery.lines
+            standing = sum(alert.status != "withdrawn" for alert in listening.standing.values())
             day = datetime.fromtimestamp(feeding.now, UTC).strftime("%d %b %Y") if feeding.now else ""
-            progress.update(task, completed=sent, said=f"{day}, {len(listening.standing)} alerts")
+            progress.update(task, completed=sent, said=f"{day}, {standing} alerts")
             if headless and time.monotonic() - last > 5:
                 last = time.monotonic()
                 console.print(f"  {sent:>6,} of {feeding.total:,} searches sent, {day}", style="dim")
@@ -196,8 +197,8 @@ def _compare(console: Console, settings: Settings, file: Path, listening: Listen
 
 
 def _tell(console: Console, alert: Alert, before: Alert | None) -> None:
-    """One line for an alert that is new, withdrawn, or became worse."""
-    if before is not None and alert.status != "withdrawn" and alert.severity == before.severity:
+    """One line for an alert that is new, changed its status, or became worse."""
+    if before is not None and (alert.status, alert.severity) == (before.status, before.severity):
         return
     style = STYLES[alert.severity]
     console.print(
