@@ -7,18 +7,24 @@ its searches are put in canonical order and every detector judges the complete d
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
+from operator import itemgetter
 
 import msgspec
+import numpy as np
 from msgspec import Struct
 
 from models.alert import Alert
 from models.book import Book, Reporter, episodes_longest
-from models.days import LocalDays, LocalHour
-from models.detectors.base import Day, Detector
+from models.columns import Ints, Packed, Rows, pack, unpack
+from models.days import LocalDays
+from models.detectors.base import Detector
 from models.packing import Pack
 from models.search import Search
+from models.windows import Arrivals, Day, OpenDay
 
 NEVER = float("-inf")
+LAST_DAY = date(2100, 12, 31).toordinal()
 
 
 class _State(Struct, array_like=True):
@@ -30,18 +36,18 @@ class _State(Struct, array_like=True):
     """Partition of the raw log, in decimal, -> offset of the last search taken from it."""
 
 
-class _OpenDay:
-    """The searches of a day that is still open, as they arrived."""
+class _Intake:
+    """A pack on its way into the open days, and what came of it so far."""
 
-    __slots__ = ("ids", "searches", "times")
-
-    def __init__(self, searches: list[Search] | None = None) -> None:
-        self.searches = searches or []
-        self.times = [search.event_time.timestamp() for search in self.searches]
-        self.ids = {
-            search.event_id: (search.requester_id, at)
-            for search, at in zip(self.searches, self.times, strict=True)
-        }
+    def __init__(self, whole: Pack, days: LocalDays) -> None:
+        self.searches = whole.searches
+        self.days = days.all_at(whole.searches.times)[0]
+        """The local day of each search."""
+        self.late = np.zeros(len(whole.offsets), np.bool_)
+        self.late[whole.late] = True
+        self.alerts: list[Alert] = []
+        self.after: list[Search] = []
+        self.repeats = 0
 
 
 class Agency:
@@ -72,7 +78,7 @@ class Agency:
         self._rules = tuple(pair for pair in pairs if pair[0].kind == "policy")
         self._book = book
         self._state = _State(None, dict.fromkeys(sources, NEVER), {})
-        self._open: dict[int, _OpenDay] = {}
+        self._open: dict[int, OpenDay] = {}
         self._changed = {"book", "detectors"}
         self._touched: set[int] = set()
         """Open days that changed since the last snapshot."""
@@ -86,75 +92,81 @@ class Agency:
     @property
     def open_searches(self) -> int:
         """Searches kept until their day closes."""
-        return sum(len(day.searches) for day in self._open.values())
+        return sum(map(len, self._open.values()))
 
-    def take(self, pack: Pack) -> tuple[list[Alert], list[Search], int]:
+    def take(self, whole: Pack) -> tuple[list[Alert], list[Search], int]:
         """Absorb one pack. Returns the alerts, the searches that came after their day had closed,
         and how many were repeats from another source."""
         state = self._state
-        origin = str(pack.origin)
-        last = state.absorbed.get(origin, -1)
-        late = set(pack.late)
-        marks = iter(pack.marks)
-        mark = next(marks, None)
-        alerts: list[Alert] = []
-        after: list[Search] = []
-        repeats = 0
+        origin = str(whole.origin)
+        first = int(np.searchsorted(whole.offsets, state.absorbed.get(origin, -1), "right"))
+        intake = _Intake(whole, self._days)
         self._changed.add("state")
-        for index, (offset, search) in enumerate(zip(pack.offsets, pack.searches, strict=True)):
-            while mark is not None and mark[0] <= index:
-                alerts += self._mark(mark[1], mark[2])
-                mark = next(marks, None)
-            if offset <= last:
+        for place, source_id, watermark in whole.marks:
+            if watermark <= state.marks.get(source_id, NEVER):
                 continue
-            last = offset
-            at = search.event_time.timestamp()
-            hour = self._days.at(at)
-            if index in late:
-                alerts += self._late(search, at)
-            elif state.closed is not None and hour.day <= state.closed:
-                after.append(search)
-                alerts += self._late(search, at)
-            elif not self._accept(search, at, hour, alerts):
-                repeats += 1
-        while mark is not None:
-            alerts += self._mark(mark[1], mark[2])
-            mark = next(marks, None)
-        state.absorbed[origin] = last
-        return alerts, after, repeats
+            state.marks[source_id] = watermark
+            if self._days.end(self._next_day(intake.days[first:place])) <= self.watermark:
+                # Only where a day closes does it matter what came before and what after.
+                self._accept(intake, first, place)
+                first = max(first, place)
+                intake.alerts += self._advance()
+        self._accept(intake, first, len(whole.offsets))
+        if len(whole.offsets):
+            state.absorbed[origin] = max(state.absorbed.get(origin, -1), int(whole.offsets[-1]))
+        return intake.alerts, intake.after, intake.repeats
 
-    def _accept(self, search: Search, at: float, hour: LocalHour, alerts: list[Alert]) -> bool:
-        """Keep a search until its day closes and show it to the fast lane; False for a repeat."""
-        day = self._open.get(hour.day)
+    def _accept(self, intake: _Intake, first: int, end: int) -> None:
+        """Put the searches from `first` up to `end` into their days and show them to the fast lane."""
+        if first >= end:
+            return
+        searches, closed = intake.searches, self._state.closed
+        said: list[tuple[int, Alert]] = []
+        kept = np.arange(first, end)
+        missed = intake.late[first:end]
+        if closed is not None:
+            missed = missed | (intake.days[first:end] <= closed)
+        if missed.any():
+            for place in kept[missed].tolist():
+                search = searches.search(place)
+                if not intake.late[place]:
+                    intake.after.append(search)
+                said += ((place, alert) for alert in self._late(search, float(searches.times[place])))
+            kept = kept[~missed]
+        arrivals = []
+        for number in np.unique(intake.days[kept]).tolist():
+            if new := self._keep(number, intake, kept[intake.days[kept] == number]):
+                arrivals.append(new)
+        found = [
+            (place, index, finding)
+            for index, (observe, _) in enumerate(self._observers)
+            for place, finding in observe(arrivals)
+        ]
+        for place, index, finding in sorted(found, key=itemgetter(0, 1)):
+            day_start, at = self._days.start(int(intake.days[place])), float(searches.times[place])
+            alert = self._book.note(self._observers[index][1], finding, day_start, at)
+            if alert is not None:
+                said.append((place, alert))
+                self._changed.add("book")
+        intake.alerts += (alert for _, alert in sorted(said, key=itemgetter(0)))
+
+    def _keep(self, number: int, intake: _Intake, places: Ints) -> Arrivals | None:
+        """Put searches into their open day, repeats left out."""
+        day = self._open.get(number)
         if day is None:
-            day = self._open[hour.day] = _OpenDay()
-        # Two logs may tell of one search; that two searches of different people share an id is chance.
-        who = (search.requester_id, at)
-        if day.ids.setdefault(search.event_id, who) is not who and self._is_repeat(day, search, who):
-            return False
-        day.searches.append(search)
-        day.times.append(at)
-        self._touched.add(hour.day)
-        for observe, named in self._observers:
-            for finding in observe(search, hour):
-                alert = self._book.note(named, finding, self._days.start(hour.day), at)
-                if alert is not None:
-                    alerts.append(alert)
-                    self._changed.add("book")
-        return True
-
-    def _is_repeat(self, day: _OpenDay, search: Search, who: tuple[str, float]) -> bool:
-        return any(
-            one.event_id == search.event_id and (one.requester_id, at) == who
-            for one, at in zip(day.searches, day.times, strict=True)
-        )
-
-    def _mark(self, source_id: str, watermark: float) -> list[Alert]:
-        marks = self._state.marks
-        if watermark <= marks.get(source_id, NEVER):
-            return []
-        marks[source_id] = watermark
-        return self._advance()
+            day = self._open[number] = OpenDay(number)
+        whole = len(places) == len(intake.searches)
+        part = intake.searches if whole else Rows(intake.searches, places)
+        fresh = day.fresh(part)
+        if fresh is not None:
+            intake.repeats += len(places) - len(fresh)
+            part, places = Rows(part, fresh), places[fresh]
+            if not len(places):
+                return None
+        first = len(day)
+        day.add(part)
+        self._touched.add(number)
+        return Arrivals(day, first, places)
 
     def _late(self, search: Search, at: float) -> list[Alert]:
         """A late search is not counted, but what breaks a rule breaks it whenever it arrives."""
@@ -165,14 +177,19 @@ class Agency:
                 self._changed.add("detectors")
         return alerts
 
+    def _next_day(self, arriving: Ints | Sequence[int] = ()) -> int:
+        """The day that is to be closed next, given days of searches on their way."""
+        if self._state.closed is not None:
+            return self._state.closed + 1
+        return min([*self._open, *np.unique(arriving).tolist()], default=LAST_DAY)
+
     def _advance(self) -> list[Alert]:
         state = self._state
-        watermark = self.watermark
-        if watermark == NEVER or (state.closed is None and not self._open):
-            return []
-        day = min(self._open) if state.closed is None else state.closed + 1
         alerts: list[Alert] = []
-        while self._days.end(day) <= watermark:
+        if state.closed is None and not self._open:
+            return alerts
+        day = self._next_day()
+        while self._days.end(day) <= self.watermark:
             alerts += self._close(day)
             state.closed = day
             day += 1
@@ -180,23 +197,9 @@ class Agency:
         return alerts
 
     def _close(self, number: int) -> list[Alert]:
-        opened = self._open.pop(number, None) or _OpenDay()
         self._touched.add(number)
-        # No two agree in all three, so searches themselves are never compared.
-        rows = sorted(
-            (at, search.event_id, search.requester_id, search)
-            for at, search in zip(opened.times, opened.searches, strict=True)
-        )
-        times = tuple(row[0] for row in rows)
-        day = Day(
-            agency_id=self.agency_id,
-            number=number,
-            start=self._days.start(number),
-            end=self._days.end(number),
-            searches=tuple(row[3] for row in rows),
-            times=times,
-            hours=tuple(self._days.at(at).hour for at in times),
-        )
+        arrived = self._open.pop(number) if number in self._open else OpenDay(number)
+        day = Day(self.agency_id, number, self._days, arrived)
         alerts: list[Alert] = []
         for detector, named in zip(self._detectors, self._named, strict=True):
             alerts += self._book.close(
@@ -212,7 +215,7 @@ class Agency:
             blocks["book"] = self._book.snapshot()
         for number, day in self._open.items():
             if full or number in self._touched:
-                blocks[f"open/{number}"] = _pack(day.searches)
+                blocks[f"open/{number}"] = _pack(pack(day))
         if full or "detectors" in changed:
             judged = {
                 f"detector/{detector.name}/{name}": block
@@ -236,17 +239,18 @@ class Agency:
             self._book.restore(blocks["book"])
             for name, block in blocks.items():
                 if name.startswith("open/"):
-                    self._open[int(name[5:])] = _OpenDay(msgspec.msgpack.decode(block, type=list[Search]))
-        except (KeyError, msgspec.DecodeError) as error:
+                    day = self._open[int(name[5:])] = OpenDay(int(name[5:]))
+                    day.add(unpack(msgspec.msgpack.decode(block, type=Packed)))
+        except (KeyError, ValueError, msgspec.DecodeError) as error:
             raise ValueError(f"state of agency {self.agency_id!r} cannot be read: {error!r}") from error
         self._stored = {name for name in blocks if name.startswith("detector/")}
         for detector in self._detectors:
             prefix = f"detector/{detector.name}/"
             detector.restore({n[len(prefix) :]: b for n, b in blocks.items() if n.startswith(prefix)})
-        for day in self._open.values():
-            for search, at in zip(day.searches, day.times, strict=True):
-                for observe, _ in self._observers:
-                    observe(search, self._days.at(at))
+        again = [Arrivals(day, 0, np.arange(len(day))) for _, day in sorted(self._open.items())]
+        for observe, _ in self._observers:
+            for _ in observe(again):
+                pass  # told before
 
 
 _pack = msgspec.msgpack.Encoder(order="deterministic").encode

@@ -10,6 +10,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+import numpy as np
+from numpy.typing import NDArray
+
 #: Every UTC offset in use is a whole number of quarter hours, so local time is constant in one.
 QUARTER = 900
 
@@ -45,6 +48,13 @@ class LocalDays:
             local = datetime.fromtimestamp(quarter * QUARTER, UTC).astimezone(self.zone)
             found = self._hours[quarter] = LocalHour(local.toordinal(), local.hour)
         return found
+
+    def all_at(self, instants: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Local day and hour of many instants, two arrays of their shape."""
+        quarters, which = np.unique((instants // QUARTER).astype(np.int64), return_inverse=True)
+        places = np.array([self.at(quarter * QUARTER) for quarter in quarters.tolist()], np.int64)
+        found = places.reshape(-1, 2)[which]
+        return found[:, 0], found[:, 1]
 
     def start(self, day: int) -> float:
         """Epoch seconds at which a local day begins."""

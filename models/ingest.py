@@ -18,7 +18,7 @@ from models.book import Book
 from models.days import LocalDays
 from models.decoding import clock_fault, read
 from models.detectors.base import SourceDetector
-from models.packing import Pack, encode_pack
+from models.packing import Packing, encode_pack
 from models.pseudonym import Pseudonyms
 from models.reference import Reference
 from models.search import STAFF_FIELDS, Refusal, Search, Tick, encode_search
@@ -93,7 +93,7 @@ class IngestStage:
     def absorb(self, records: Sequence[Record]) -> Output:
         """Take raw messages in offset order."""
         output = Output()
-        packs: dict[str, Pack] = {}
+        packs: dict[str, Packing] = {}
         accepted = late = duplicates = ticks = 0
         dirty = self._dirty
         for record in records:
@@ -121,6 +121,7 @@ class IngestStage:
                         pack = self._pack(packs, agency_id)
                     pack.offsets.append(offset)
                     pack.searches.append(event)
+                    pack.times.append(at)
                 elif verdict == "late":
                     late += 1
                     self._feed(source_id, event.agency_id)
@@ -128,6 +129,7 @@ class IngestStage:
                     pack.late.append(len(pack.searches))
                     pack.offsets.append(offset)
                     pack.searches.append(event)
+                    pack.times.append(at)
                     output.messages.append(Message("searches.late", source_id.encode(), encode_search(event)))
                 elif verdict == "duplicate":
                     duplicates += 1
@@ -145,7 +147,8 @@ class IngestStage:
             else:
                 self._refuse(output, record, event)  # type: ignore[arg-type]
         for agency_id, pack in packs.items():
-            output.messages.append(Message("searches", agency_id.encode(), encode_pack(pack)))
+            key = agency_id.encode()
+            output.messages += (Message("searches", key, value) for value in encode_pack(pack.finish()))
         for name, number in (
             ("accepted", accepted),
             ("late", late),
@@ -171,13 +174,13 @@ class IngestStage:
                 if search.training_expires_on is None and posting.trained_until is not None:
                     search.training_expires_on = date.fromordinal(posting.trained_until).isoformat()
 
-    def _pack(self, packs: dict[str, Pack], agency_id: str) -> Pack:
+    def _pack(self, packs: dict[str, Packing], agency_id: str) -> Packing:
         pack = packs.get(agency_id)
         if pack is None:
-            pack = packs[agency_id] = Pack(agency_id, self._partition, [], [], [], [])
+            pack = packs[agency_id] = Packing(agency_id, self._partition)
         return pack
 
-    def _tick(self, packs: dict[str, Pack], output: Output, tick: Tick) -> None:
+    def _tick(self, packs: dict[str, Packing], output: Output, tick: Tick) -> None:
         at = tick.tick.timestamp()
         named = tick.source_id is not None
         for source_id in [tick.source_id] if tick.source_id is not None else sorted(self._logs):
@@ -188,7 +191,7 @@ class IngestStage:
             _write(output, log.tick(at, named=named, end=tick.end))
             self._mark(packs, output, source_id, log)
 
-    def _mark(self, packs: dict[str, Pack], output: Output, source_id: str, log: SourceLog) -> None:
+    def _mark(self, packs: dict[str, Packing], output: Output, source_id: str, log: SourceLog) -> None:
         """Close the source's days and pass its watermark on to the agencies that it feeds."""
         _write(output, log.advance())
         if log.watermark == NEVER:

@@ -7,80 +7,112 @@ its place between the searches, so that cutting the log into packs elsewhere cha
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any, Union, cast
+from dataclasses import dataclass, field
 
 import msgspec
+import numpy as np
 from msgspec import Struct
 
+from models.columns import Columns, Ints, Packed, Rows, Table, pack, unpack
 from models.search import Search
 
+#: Most bytes of a record, unless one search alone has more. Kafka's own limit is 1 MiB.
+MOST_BYTES = 900_000
 
-class Pack(Struct, array_like=True):
-    """One record on the `searches` topic, keyed by agency, in MessagePack."""
+Mark = tuple[int, str, float]
+
+
+@dataclass
+class Pack:
+    """Searches of one agency from one partition of `searches.raw`, in the order of the log."""
 
     agency_id: str
     origin: int
     """Partition of `searches.raw`."""
-    offsets: list[int]
+    offsets: Ints
     """Offset in that partition of each search, ascending."""
-    searches: list[Search]
+    searches: Table
     late: list[int]
     """Indexes of the searches that came too late to be counted."""
-    marks: list[tuple[int, str, float]]
+    marks: list[Mark]
     """(place, source_id, watermark in epoch seconds): known once so many searches have been taken."""
 
 
-def _unchecked() -> type[Search]:
-    """A search whose limits are not checked again: ingest did, and only ingest writes packs."""
-    described = msgspec.inspect.type_info(Search)
-    assert isinstance(described, msgspec.inspect.StructType)
-    bare = {
-        msgspec.inspect.StrType: str,
-        msgspec.inspect.IntType: int,
-        msgspec.inspect.FloatType: float,
-        msgspec.inspect.BoolType: bool,
-        msgspec.inspect.DateTimeType: datetime,
-        msgspec.inspect.LiteralType: str,
-        msgspec.inspect.NoneType: None,
-    }
-
-    def plain(kind: msgspec.inspect.Type) -> Any:
-        if isinstance(kind, msgspec.inspect.UnionType):
-            return Union[tuple(bare[type(one)] for one in kind.types)]  # noqa: UP007 - built at run time
-        return bare[type(kind)]
-
-    fields: list[Any] = [
-        (one.name, plain(one.type)) if one.required else (one.name, plain(one.type), one.default)
-        for one in described.fields
-    ]
-    made: Any = msgspec.defstruct(
-        "UncheckedSearch", fields, bases=(Search,), kw_only=True, omit_defaults=True, gc=False
-    )
-    return cast("type[Search]", made)
-
-
-class _Sealed(Struct, array_like=True):
-    """A pack whose searches are not yet decoded."""
+@dataclass
+class Packing:
+    """A pack while it is being filled."""
 
     agency_id: str
     origin: int
-    offsets: list[int]
-    searches: msgspec.Raw
+    offsets: list[int] = field(default_factory=list)
+    searches: list[Search] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    late: list[int] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+
+    def finish(self) -> Pack:
+        """What has been gathered, as columns."""
+        return Pack(
+            self.agency_id,
+            self.origin,
+            np.array(self.offsets, np.int64),
+            Columns.of(self.searches, self.times),
+            self.late,
+            self.marks,
+        )
+
+
+class _Wire(Struct, array_like=True):
+    """One record on the `searches` topic, keyed by agency, in MessagePack."""
+
+    agency_id: str
+    origin: int
+    offsets: bytes
+    searches: Packed
     late: list[int]
-    marks: list[tuple[int, str, float]]
+    marks: list[Mark]
 
 
-encode_pack = msgspec.msgpack.Encoder().encode
-_open = msgspec.msgpack.Decoder(_Sealed).decode
-_searches = msgspec.msgpack.Decoder(list[_unchecked()]).decode  # type: ignore[misc]
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Wire).decode
+
+
+def encode_pack(whole: Pack) -> list[bytes]:
+    """One record, or several where one would be too large for Kafka."""
+    offsets = whole.offsets.astype("<i8").tobytes()
+    searches = pack(whole.searches)
+    value = _encode(_Wire(whole.agency_id, whole.origin, offsets, searches, whole.late, whole.marks))
+    if len(value) <= MOST_BYTES or len(whole.offsets) < 2:
+        return [value]
+    half = len(whole.offsets) // 2
+    return [*encode_pack(_part(whole, 0, half)), *encode_pack(_part(whole, half, len(whole.offsets)))]
+
+
+def _part(whole: Pack, first: int, end: int) -> Pack:
+    """The searches from `first` up to `end`. A mark belongs behind the search that it follows."""
+    marks = [
+        (place - first, source_id, watermark)
+        for place, source_id, watermark in whole.marks
+        if first < place <= end or place == first == 0
+    ]
+    return Pack(
+        whole.agency_id,
+        whole.origin,
+        whole.offsets[first:end],
+        Rows(whole.searches, np.arange(first, end)),
+        [index - first for index in whole.late if first <= index < end],
+        marks,
+    )
 
 
 def decode_pack(value: bytes) -> Pack:
     """Read a pack. Raises ValueError when the record is not one."""
     try:
-        pack = _open(value)
-        searches = _searches(pack.searches)
-    except msgspec.DecodeError as error:
+        wire = _decode(value)
+        searches = unpack(wire.searches)
+    except (msgspec.DecodeError, ValueError) as error:
         raise ValueError(f"not a pack of searches: {error}") from error
-    return Pack(pack.agency_id, pack.origin, pack.offsets, searches, pack.late, pack.marks)
+    offsets = np.frombuffer(wire.offsets, "<i8").astype(np.int64)
+    if len(offsets) != len(searches):
+        raise ValueError(f"not a pack of searches: {len(offsets)} offsets for {len(searches)} searches")
+    return Pack(wire.agency_id, wire.origin, offsets, searches, wire.late, wire.marks)

@@ -162,7 +162,9 @@ class AgencyPolicy:
         self._days = LocalDays(timezone)
         functions = self._functions()
         self._conditions = tuple(compile_condition(clause.condition, functions) for clause in clauses)
-        self._key = _key_of([leaf for condition in self._conditions for leaf in condition.leaves])
+        #: Everything that the conditions ask of a search.
+        self.leaves = [leaf for condition in self._conditions for leaf in condition.leaves]
+        self._key = _key_of(self.leaves)
         edges = {day for clause in clauses for day in (clause.valid_from, clause.valid_to) if day is not None}
         self._edges = sorted(edges | tools.boundaries(agency_id))
         self._memories: dict[int, dict[object, tuple[Clause, ...]]] = {}
@@ -175,13 +177,12 @@ class AgencyPolicy:
     def violations(self, search: Search, at: float) -> tuple[Clause, ...]:
         """The clauses in force at `at` (the event time, epoch seconds) that the search breaks."""
         if not self._start <= at < self._end:
-            self._turn(self._days.at(at).day)
+            self.turn(self._days.at(at).day)
         return self._violations(search)
 
     def violations_on(self, search: Search, day: int) -> tuple[Clause, ...]:
         """The same for a search whose local day is known."""
-        if day != self._day:
-            self._turn(day)
+        self.turn(day)
         return self._violations(search)
 
     def _violations(self, search: Search) -> tuple[Clause, ...]:
@@ -193,8 +194,10 @@ class AgencyPolicy:
             found = self._memory[key] = self._judge(search)
         return found
 
-    def _turn(self, day: int) -> None:
-        """Go to a local day."""
+    def turn(self, day: int) -> None:
+        """Go to a local day: what conditions ask is answered as of it."""
+        if day == self._day:
+            return
         self._day = day
         self._start, self._end = self._days.start(self._day), self._days.end(self._day)
         self._today = date.fromordinal(self._day).isoformat()

@@ -18,7 +18,7 @@ from models.search import encode_search
 from models.stage import Message, Output, Record
 
 #: Raised when older state cannot be used by this code.
-VERSION = 1
+VERSION = 2
 HOUR = 3600.0
 
 Detectors = Callable[[str], Sequence[Detector]]

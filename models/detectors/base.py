@@ -3,11 +3,15 @@
 A detector is one file in this folder. Its constructor takes its settings (a msgspec Struct that
 refuses unknown keys) and the reference data; its state changes in `close` only. The engine calls:
 
-* `observe(search, at)` for each accepted search of an open day, in arrival order: the fast lane.
-  It costs a counter and a comparison and may return findings, which go out as provisional.
-* `close(day)` when the agency's watermark has passed the end of a local day: the slow lane.
-  `day.searches` is complete, free of repeats and in canonical order (event_time, event_id), so
-  what `close` returns depends on the set of searches alone. These findings are final.
+* `observe(arrivals)` for searches that were accepted into open days: the fast lane. It costs a
+  counter and a comparison a search and may give findings, which go out as provisional. However
+  the log was cut into batches, each search must give the same finding: that of its own moment.
+* `close(day)` when the agency's watermark has passed the end of a local day: the slow lane. The
+  day is complete, free of repeats and in canonical order, so what `close` returns depends on the
+  set of searches alone. These findings are final.
+
+Searches come as tables (`models.columns`): count places with numpy, and make a `Search` of a row
+only to tell about it. A detector for which speed does not matter may go through `day.searches`.
 
 `snapshot` gives the state as named blocks of bytes, `restore` takes them back; a detector that is
 restored must behave as if it had never stopped. Counters for open days are not part of the state:
@@ -18,15 +22,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from operator import attrgetter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
 from models.alert import EntityKind, Finding, Kind
-from models.days import LocalHour
 from models.search import Search
+from models.windows import Arrivals, Day
 
 if TYPE_CHECKING:
     from models.reference import Reference
@@ -38,39 +41,6 @@ class Settings(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     episode_days: Annotated[int, Meta(ge=0, le=365)] = 7
     """Findings about one entity that are no further apart than this belong to one alert, which is
     amended instead of repeated."""
-
-
-@dataclass(frozen=True, slots=True)
-class Day:
-    """A closed local day of one agency."""
-
-    agency_id: str
-    number: int
-    """Local calendar day as `date.toordinal()`."""
-    start: float
-    end: float
-    """Epoch seconds; a day is 23, 24 or 25 hours long."""
-    searches: tuple[Search, ...]
-    """All accepted searches of the day, in canonical order."""
-    times: tuple[float, ...]
-    """`event_time` of each search, epoch seconds."""
-    hours: tuple[int, ...]
-    """Local hour 0-23 of each search."""
-    _groups: dict[str, dict[str, list[int]]] = field(default_factory=dict, repr=False, compare=False)
-
-    def manual_by(self, name: str) -> Mapping[str, list[int]]:
-        """Places in `searches` by the value of a text field, in canonical order; automatic look-ups
-        (hot list, batch) are left out. Made once and shared by all detectors."""
-        groups = self._groups.get(name)
-        if groups is None:
-            groups = self._groups[name] = {}
-            for index, (value, kind) in enumerate(map(attrgetter(name, "search_type"), self.searches)):
-                if kind == "manual":
-                    if value in groups:
-                        groups[value].append(index)
-                    else:
-                        groups[value] = [index]
-        return groups
 
 
 class Detector(ABC):
@@ -91,8 +61,9 @@ class Detector(ABC):
         self.reference = reference
         self.agency_id = agency_id
 
-    def observe(self, search: Search, at: LocalHour) -> Sequence[Finding]:
-        """Fast lane: one accepted search of an open day. Default: nothing to say yet."""
+    def observe(self, arrivals: Sequence[Arrivals]) -> Iterable[tuple[int, Finding]]:
+        """Fast lane: searches that arrived together, one entry for each open day that has some.
+        Returns findings, each with the place of the search that gave it. Default: nothing yet."""
         return ()
 
     def judge(self, search: Search, at: float) -> Sequence[Finding]:
@@ -163,4 +134,4 @@ class SourceDetector(ABC):
         """Take back what `snapshot` gave. Raises ValueError when a block is not readable."""
 
 
-__all__ = ["Day", "Detector", "EntityKind", "Finding", "Settings", "SourceDay", "SourceDetector"]
+__all__ = ["Arrivals", "Day", "Detector", "EntityKind", "Finding", "Settings", "SourceDay", "SourceDetector"]

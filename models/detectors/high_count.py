@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
@@ -12,10 +11,10 @@ from msgspec import Meta
 
 from models.alert import Finding, Severity
 from models.calendar import Event
-from models.days import LocalDays, LocalHour
-from models.detectors.base import Day, Detector, Settings
+from models.columns import Column, Ints, Table
+from models.days import LocalDays
+from models.detectors.base import Arrivals, Day, Detector, Settings
 from models.expressions import compile_condition
-from models.search import Search
 from models.statistics import matched_days
 from models.statistics.account import Account
 from models.statistics.counts import Counts, Expectation
@@ -25,13 +24,14 @@ from models.statistics.open_days import OpenDays
 from models.statistics.recent import RecentCases, RecentEvidence
 from models.statistics.rule import Rule
 from models.statistics.service import Service
-from models.statistics.tally import CASES_ONLY, Tally
+from models.statistics.tally import CASES_ONLY, Tally, Totals, totals
+from models.windows import Groups, grouped, manual
 
 if TYPE_CHECKING:
     from models.reference import Reference
 
 #: The field of a search that names whom it counts for.
-_FIELDS = {"requester": "requester_id", "unit": "unit_id", "tool": "tool"}
+_FIELDS = {"requester": "requester_id", "unit": "unit_id", "tool": "tool", "agency": "agency_id"}
 #: p-values are not told below this; beyond it the model has nothing to say.
 LEAST_P = 1e-300
 
@@ -122,15 +122,7 @@ class HighCount(Detector):
         super().__init__(name, settings, reference, agency_id)
         self._days = LocalDays(reference.agency(agency_id).timezone)
         self._when = compile_condition(self.settings.when) if self.settings.when else None
-        self._all_manual = self._when is None
-        canonical = reference.tools.canonical
-        keys: dict[str, Callable[[Search], str]] = {
-            "requester": attrgetter("requester_id"),
-            "unit": attrgetter("unit_id"),
-            "tool": lambda search: canonical(search.tool),
-            "agency": lambda search: agency_id,
-        }
-        self._key = keys[self.settings.by]
+        self._name: Callable[[str], str] = reference.tools.canonical if self.settings.by == "tool" else str
         self._allowance = 0 if self.settings.of == "searches" else CASES_ONLY
         if self.settings.by == "requester" and self.settings.of == "cases":
             self._allowance = self.settings.allowance
@@ -156,68 +148,51 @@ class HighCount(Detector):
         self._evidence = RecentEvidence()
         by_person = settings.by == "requester" and settings.of == "cases"
         self._cases = RecentCases(settings.case_days) if by_person else None
-        self._open = OpenDays(self._counts, self._cases, self._rule, self._allowance)
+        self._open = OpenDays(self._counts, self._cases, self._rule, self._allowance, self._name)
 
-    def _counts_towards(self, search: Search) -> bool:
-        """Whether the settings count this search."""
-        if search.search_type != "manual" and not self.settings.automatic:
-            return False
-        return self._when is None or self._when(search)
+    def _column(self, table: Table) -> Column:
+        """Whom each search counts for."""
+        return table.column(_FIELDS[self.settings.by])
 
-    def _by_key(self, day: Day) -> dict[str, list[Search]]:
-        """The searches of a closed day that count, by key, in canonical order."""
-        searches = day.searches
-        if self._when is None and not self.settings.automatic and self.settings.by != "agency":
-            grouped = [
-                (self._key(searches[places[0]]), [searches[place] for place in places])
-                for places in day.manual_by(_FIELDS[self.settings.by]).values()
-            ]
-        else:
-            grouped = [(self._key(one), [one]) for one in searches if self._counts_towards(one)]
-        found: dict[str, list[Search]] = {}
-        for key, own in grouped:
-            known = found.get(key)
-            if known is None:
-                found[key] = own
-            else:
-                known += own
-        for key, own in found.items() if self.settings.by == "tool" else ():
-            # Searches under several spellings of one name come back into their order.
-            found[key] = sorted(own, key=lambda one: (one.event_time, one.event_id))
-        return found
+    def _counted(self, table: Table, first: int = 0) -> Ints:
+        """The rows from `first` on that the settings count."""
+        counts = np.ones(len(table), np.bool_) if self.settings.automatic else manual(table)
+        rows = np.flatnonzero(counts[first:]) + first
+        if self._when is None:
+            return rows
+        return np.array([row for row in rows.tolist() if self._when(table.search(row))], np.int64)
 
-    def observe(self, search: Search, at: LocalHour) -> Sequence[Finding]:
+    def _by_key(self, day: Day) -> Groups:
+        """The searches of a closed day that count, by key."""
+        by = self.settings.by
+        if self._when is None and not self.settings.automatic and by != "tool":
+            return day.manual_by(_FIELDS[by])
+        column = self._column(day)
+        named = Column([self._name(value) for value in column.values], column.codes)
+        return grouped(named, self._counted(day))
+
+    def observe(self, arrivals: Sequence[Arrivals]) -> Iterable[tuple[int, Finding]]:
         """Told once a key and day, when the count reaches what the closed days make critical."""
-        if not (self._all_manual and search.search_type == "manual" or self._counts_towards(search)):
-            return ()
-        key = self._key(search)
-        if not self._open.count(key, search, at.day):
-            return ()
-        tally = self._open.look(key, search, at.day)
-        if tally is None:
-            return ()
-        told = self._open.seen(key, at.day)
-        p, place = self._rule.p_values(told, self._rule.judged(self._counts, at.day))
-        row = self._counts.history.rows[key]
-        return (self._finding(key, tally, at.day, told, int(place[row]), float(p[row])),)
+        for day, first, places in arrivals:
+            number = day.number
+            for row, key, tally, told in self._open.add(day, self._column(day), self._counted(day, first)):
+                p, place = self._rule.p_values(told, self._rule.judged(self._counts, number))
+                at = self._counts.history.rows[key]
+                found = self._finding(key, tally, number, told, int(place[at]), float(p[at]))
+                yield int(places[row - first]), found
 
     def close(self, day: Day) -> Iterable[Finding]:
         """Judge every key whose day is above its expectation, then learn from the day."""
         counts, past = self._counts, self._counts.history
-        tallies: dict[str, Tally] = {}
-        for key, searches in self._by_key(day).items():
-            before = self._cases.before(key) if self._cases is not None else ()
-            tally = tallies[key] = Tally(searches[0].event_time.timestamp(), before)
-            tally.add_all(searches)
+        made = totals(day, self._by_key(day), self._cases.before if self._cases is not None else None)
         if self.settings.by == "requester":
             self._service.follow(day.number)
-        rows = np.array([self._row(key, tally, day.number) for key, tally in tallies.items()], np.int64)
-        seen = np.array([tally.count(self._allowance) for tally in tallies.values()], np.int64)
-        made = np.array([tally.searches for tally in tallies.values()], np.int64)
-        told = counts.close(day.number, rows, seen, made)
-        self._evidence.close(day.number, tallies)
+        pairs = zip(made.names, made.units, strict=True)
+        rows = np.array([self._row(key, unit, day.number) for key, unit in pairs], np.int64)
+        told = counts.close(day.number, rows, made.counted(self._allowance), made.searches)
+        self._evidence.close(day.number, made)
         if self._cases is not None:
-            self._cases.close(day.number, tallies)
+            self._cases.close(day.number, made)
         self._open.closed(day.number)
 
         judged = self._rule.judged(counts, day.number)
@@ -237,7 +212,7 @@ class HighCount(Detector):
         past.told[anew <= self.settings.alpha] = day.number
         for row in raised.tolist():
             key = past.keys[row]
-            tally = tallies.get(key) or Tally(day.start)
+            tally = _first(made, key, day)
             round_event = matched is not None and bool(beside[row] < p[row])
             findings.append(
                 self._finding(key, tally, day.number, told, self._four, float(beside[row]), matched)
@@ -246,13 +221,13 @@ class HighCount(Detector):
             )
         return sorted(findings, key=lambda finding: finding.entity)
 
-    def _row(self, key: str, tally: Tally, number: int) -> int:
+    def _row(self, key: str, unit_id: str, number: int) -> int:
         past = self._counts.history
         row = past.rows.get(key)
         if self.settings.by == "requester":
             if row is None:
-                return self._service.enter(key, tally.unit_id, number)
-            self._service.moved(row, tally.unit_id)
+                return self._service.enter(key, unit_id, number)
+            self._service.moved(row, unit_id)
             return row
         if row is None:
             row = past.enter(key, self._counts.group(key if self.settings.over == "none" else ""))
@@ -328,3 +303,13 @@ class HighCount(Detector):
             self._evidence.restore(blocks)
             if self._cases is not None:
                 self._cases.restore(blocks)
+
+
+def _first(made: Totals, key: str, day: Day) -> Tally:
+    """Where and when a key began on a closed day; for one without a search, with the day."""
+    if key not in made.ids:
+        return Tally(day.start)
+    place = made.names.index(key)
+    tally = Tally(made.first[place])
+    tally.unit_id = made.units[place]
+    return tally

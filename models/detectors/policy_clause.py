@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from models.alert import Finding, Kind, Severity
-from models.days import LocalDays, LocalHour
-from models.detectors.base import Day, Detector, Settings
+from models.days import LocalDays
+from models.detectors.base import Arrivals, Day, Detector, Settings
+from models.judging import JudgedDay
 from models.search import Search
 from models.wording import day_text, plural
 
@@ -56,17 +57,21 @@ class PolicyClause(Detector):
         )
         self._breaches: dict[int, dict[tuple[str, str], tuple[Clause, ...]]] = {}
         """By open day, event and requester what `observe` found; what breaks nothing is not in it."""
+        self._judged: dict[int, JudgedDay] = {}
         self._told: dict[str, None] = {}
         """Breaches of closed days, oldest first, so that a log that is sent again tells nothing twice."""
 
-    def observe(self, search: Search, at: LocalHour) -> Sequence[Finding]:
+    def observe(self, arrivals: Sequence[Arrivals]) -> Iterable[tuple[int, Finding]]:
         """A breach goes out at once; the book drops what an alert of the day already says."""
-        clauses = self._policy.violations_on(search, at.day)
-        if not clauses:
-            return ()
-        moment = search.event_time.timestamp()
-        self._breaches.setdefault(at.day, {})[search.event_id, search.requester_id] = clauses
-        return [self._finding(clause, [search], [moment], at.day) for clause in clauses]
+        for day, first, places in arrivals:
+            judged = self._judged.get(day.number)
+            if judged is None:
+                judged = self._judged[day.number] = JudgedDay(self._policy, day)
+            for row, clauses in judged.breaches(first):
+                search, at = day.search(row), float(day.times[row])
+                self._breaches.setdefault(day.number, {})[search.event_id, search.requester_id] = clauses
+                for clause in clauses:
+                    yield int(places[row - first]), self._finding(clause, [search], [at], day.number)
 
     def judge(self, search: Search, at: float) -> Sequence[Finding]:
         """A search that came too late for its window."""
@@ -87,12 +92,14 @@ class PolicyClause(Detector):
     def close(self, day: Day) -> Iterable[Finding]:
         """All breaches of the day, one finding per clause and requester."""
         found = self._breaches.pop(day.number, {})
+        self._judged.pop(day.number, None)
         breaches: dict[tuple[str, str], tuple[Clause, list[Search], list[float]]] = {}
-        for search, at in zip(day.searches, day.times, strict=True) if found else ():
-            for clause in found.get((search.event_id, search.requester_id), ()):
-                _, searches, times = breaches.setdefault((clause.id, search.requester_id), (clause, [], []))
-                searches.append(search)
-                times.append(at)
+        who, codes = day.column("requester_id")
+        for row, event_id in enumerate(day.event_ids) if found else ():
+            for clause in found.get((event_id, who[codes[row]]), ()):
+                _, searches, times = breaches.setdefault((clause.id, who[codes[row]]), (clause, [], []))
+                searches.append(day.search(row))
+                times.append(float(day.times[row]))
         self._tell(_mark(clause, search) for clause, searches, _ in breaches.values() for search in searches)
         return [
             self._finding(clause, searches, times, day.number)
@@ -131,6 +138,7 @@ class PolicyClause(Detector):
     def restore(self, blocks: Mapping[str, bytes]) -> None:
         """Take back what `snapshot` gave."""
         self._breaches.clear()
+        self._judged.clear()
         try:
             told = msgspec.msgpack.decode(blocks["told"], type=list[str]) if blocks else []
         except (KeyError, msgspec.DecodeError) as error:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
+import numpy as np
 from msgspec import Meta, Struct
 
 from models.alert import Finding
+from models.columns import Codes, Column
 from models.detectors.base import Day, Detector, Settings
+from models.windows import Groups
 from models.wording import chance, day_text, figure, plural
 
 if TYPE_CHECKING:
@@ -110,62 +114,79 @@ class Rare(Detector):
         if self._origin is None:
             self._origin = day.number
         self._weight = 2.0 ** ((day.number - self._origin) / HALF_LIFE_DAYS)
-        columns = [self._column(aspect, day) for aspect in self.settings.of]
-        ways_at = list(zip(*columns, strict=True))
         by_requester = day.manual_by("requester_id")
+        columns = [self._column(aspect, day) for aspect in self.settings.of]
+        shown = [_Shown(by_requester, column) for column in columns]
+        habits = [self._requesters.get(who) for who in by_requester.names]
+        unusual = self._unusual(shown, habits)
+        units, unit_codes = day.column("unit_id")
+        unit_of = unit_codes[by_requester.rows[by_requester.bounds[1:] - 1]]
         findings = []
-        learned: list[tuple[_Habit, set[tuple[str, ...]]]] = []
-        in_units: dict[str, list[set[str]]] = {}
-        for who in sorted(by_requester):
-            places = by_requester[who]
-            unit = day.searches[places[-1]].unit_id
-            habit = self._requesters.get(who)
-            ways = {ways_at[places[0]]} if len(places) == 1 else {ways_at[place] for place in places}
-            if habit is not None and habit.days >= self.settings.minimum_days:
+        for group, who in sorted(enumerate(by_requester.names), key=itemgetter(1)):
+            habit = habits[group]
+            if habit is None:
+                habits[group] = self._requesters[who] = self._new(day.number)
+            elif habit.days >= self.settings.minimum_days:
                 self._check.expected += SURPRISING
-                if not self._usual(habit, ways):
-                    ordered = {way: [p for p in places if ways_at[p] == way] for way in sorted(ways)}
-                    finding = self._judge(who, unit, habit, ordered, day)
+                if group in unusual:
+                    rows_by: dict[tuple[str, ...], list[int]] = {}
+                    for row in by_requester.of(group).tolist():
+                        way = tuple(values[codes[row]] for values, codes in columns)
+                        rows_by.setdefault(way, []).append(row)
+                    ways = dict(sorted(rows_by.items()))
+                    finding = self._judge(who, units[unit_of[group]], habit, ways, day)
                     if finding is not None:
                         findings.append(finding)
-            elif habit is None:
-                habit = self._requesters[who] = self._new(day.number)
-            unit_values = in_units.get(unit)
-            if unit_values is None:
-                unit_values = in_units[unit] = [set() for _ in columns]
-            learned.append((habit, ways))
-            for way in ways:
-                for values, value in zip(unit_values, way, strict=True):
-                    values.add(value)
         # Nobody's day is judged by what others did on it.
-        for habit, ways in learned:
-            self._add(habit, day.number, map(set, zip(*ways, strict=True)), MOST_VALUES)
-        for unit in sorted(in_units):
-            habit = self._units.get(unit)
-            if habit is None:
-                habit = self._units[unit] = self._new(day.number)
-            self._add(habit, day.number, in_units[unit], MOST_SHARED_VALUES)
-            self._add(self._agency, day.number, in_units[unit], MOST_SHARED_VALUES)
+        for aspect, one in enumerate(shown):
+            self._learn(aspect, one, habits)
+            for unit, values in one.by(unit_of).items():
+                habit = self._units.get(units[unit])
+                if habit is None:
+                    habit = self._units[units[unit]] = self._new(day.number)
+                for shared in (habit, self._agency):
+                    self._add(shared, aspect, values, MOST_SHARED_VALUES)
+        for habit in (*habits, *(self._units[units[unit]] for unit in set(unit_of.tolist())), self._agency):
+            if habit is not None and unit_of.size:
+                habit.days += day.number != habit.at or habit.days == 0
+                habit.at = day.number
         return findings
 
-    def _column(self, aspect: Aspect, day: Day) -> list[str]:
-        """What each search of the day shows of an aspect."""
-        if aspect == "tool":
-            return [self.reference.tools.canonical(search.tool) for search in day.searches]
-        if aspect == "hour":
-            return [_BLOCKS[hour] for hour in day.hours]
-        field = "workstation_id" if aspect == "workstation" else aspect
-        return [getattr(search, field) or "" for search in day.searches]
-
-    def _usual(self, habit: _Habit, ways: Iterable[Sequence[str]]) -> bool:
-        """Whether the requester's own habit alone makes all of this unremarkable: a chance is never
-        below the probability of the value itself, nor that below its own part."""
+    def _unusual(self, shown: Sequence[_Shown], habits: Sequence[_Habit | None]) -> set[int]:
+        """The requesters whose own habit alone does not make all that they did unremarkable: a chance
+        is never below the probability of the value itself, nor that below its own part."""
         strength = UNIT_STRENGTH * self._weight
-        for way in ways:
-            for counts, total, value in zip(habit.counts, habit.totals, way, strict=True):
-                if counts.get(value, 0.0) < USUAL * (total + strength):
-                    return False
-        return True
+        found: set[int] = set()
+        for aspect, one in enumerate(shown):
+            for group, value in zip(one.groups, one.values, strict=True):
+                habit = habits[group]
+                if habit is not None and habit.counts[aspect].get(value, 0.0) < USUAL * (
+                    habit.totals[aspect] + strength
+                ):
+                    found.add(group)
+        return found
+
+    def _learn(self, aspect: int, shown: _Shown, habits: Sequence[_Habit | None]) -> None:
+        """Add what each requester showed of an aspect to the own habit."""
+        weight = self._weight
+        for group, value in zip(shown.groups, shown.values, strict=True):
+            habit = habits[group]
+            assert habit is not None
+            counts = habit.counts[aspect]
+            counts[value] = counts.get(value, 0.0) + weight
+            habit.totals[aspect] += weight
+            if len(counts) > MOST_VALUES:
+                _evict(habit, aspect, MOST_VALUES)
+
+    def _column(self, aspect: Aspect, day: Day) -> Column:
+        """What each search of the day shows of an aspect."""
+        if aspect == "hour":
+            return Column(_BLOCKS, day.hours // 4)
+        field = "workstation_id" if aspect == "workstation" else aspect
+        values, codes = day.column(field)
+        if aspect == "tool":
+            return Column([self.reference.tools.canonical(value) for value in values], codes)
+        return Column([value or "" for value in values], codes)
 
     def _judge(
         self, who: str, unit: str, habit: _Habit, ways: Mapping[tuple[str, ...], list[int]], day: Day
@@ -205,14 +226,14 @@ class Rare(Detector):
             unit_id=unit,
             window_start=day.start,
             window_end=day.end,
-            first_seen=day.times[indexes[0]],
+            first_seen=float(day.times[indexes[0]]),
             severity="high" if p < self.settings.alpha * 1e-3 else "medium",
             p_value=max(p, 1e-300),
             score=-math.log(max(p, 1e-300)),
             observed=float(len(indexes)),
             expected=expected,
             interval=(0.0, float(upper)),
-            evidence=tuple(day.searches[index].event_id for index in indexes),
+            evidence=tuple(day.event_ids[index] for index in indexes),
             explanation=(
                 f"{plural(len(indexes), 'search')} on {day_text(day.number)} in a way that is new for "
                 f"this requester: {said}; {figure(expected)} [0-{upper}] expected; {chance(p)}."
@@ -252,19 +273,13 @@ class Rare(Detector):
     def _new(self, day: int) -> _Habit:
         return _Habit(day, [{} for _ in self.settings.of], [0.0] * len(self.settings.of))
 
-    def _add(self, habit: _Habit, day: int, seen: Iterable[Iterable[str]], most: int) -> None:
-        weight = self._weight
-        for aspect, values in enumerate(seen):
-            counts = habit.counts[aspect]
-            # Each value is counted by itself, so the order does not matter.
-            for value in values:
-                counts[value] = counts.get(value, 0.0) + weight
-                habit.totals[aspect] += weight
-            while len(counts) > most:
-                rarest = min((count, value) for value, count in counts.items())[1]
-                habit.totals[aspect] -= counts.pop(rarest)
-        habit.days += day != habit.at or habit.days == 0
-        habit.at = day
+    def _add(self, habit: _Habit, aspect: int, values: Iterable[str], most: int) -> None:
+        counts = habit.counts[aspect]
+        # Each value is counted by itself, so the order does not matter.
+        for value in values:
+            counts[value] = counts.get(value, 0.0) + self._weight
+            habit.totals[aspect] += self._weight
+        _evict(habit, aspect, most)
 
     def snapshot(self) -> dict[str, bytes]:
         """`shared` (units, agency, self-check) and the requesters in blocks of about 1,000."""
@@ -302,6 +317,35 @@ def _product(parts: Sequence[float]) -> float:
     return min(1.0, x * total)
 
 
+class _Shown:
+    """What each requester showed of one aspect on a day: pairs of group and value, each once."""
+
+    def __init__(self, by_requester: Groups, column: Column) -> None:
+        values, codes = column
+        pairs = np.unique(by_requester.number * max(len(values), 1) + codes[by_requester.rows])
+        self._groups, self._codes = np.divmod(pairs, max(len(values), 1))
+        self._values = values
+        self.groups: list[int] = self._groups.tolist()
+        self.values = [values[code] for code in self._codes.tolist()]
+
+    def by(self, unit_of: Codes) -> dict[int, set[str]]:
+        """The values shown in each unit, when `unit_of` tells the unit of each group."""
+        found: dict[int, set[str]] = {}
+        size = max(len(self._values), 1)
+        units, codes = np.divmod(np.unique(unit_of[self._groups].astype(np.int64) * size + self._codes), size)
+        for unit, code in zip(units.tolist(), codes.tolist(), strict=True):
+            found.setdefault(unit, set()).add(self._values[code])
+        return found
+
+
+def _evict(habit: _Habit, aspect: int, most: int) -> None:
+    """The rarest values make room."""
+    counts = habit.counts[aspect]
+    while len(counts) > most:
+        rarest = min((count, value) for value, count in counts.items())[1]
+        habit.totals[aspect] -= counts.pop(rarest)
+
+
 #: Hours of the day in six blocks of four.
-_BLOCKS = tuple(f"{hour // 4 * 4:02d}-{hour // 4 * 4 + 3:02d}" for hour in range(24))
+_BLOCKS = tuple(f"{hour:02d}-{hour + 3:02d}" for hour in range(0, 24, 4))
 _pack = msgspec.msgpack.Encoder(order="deterministic").encode

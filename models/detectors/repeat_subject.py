@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
+from operator import itemgetter
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
+import numpy as np
 from msgspec import Meta, Struct
 
 from models.alert import Finding, Severity
-from models.days import LocalDays, LocalHour
-from models.detectors.base import Day, Detector, Settings
-from models.search import Search
+from models.columns import Ints, Packed, Table, pack, unpack
+from models.days import LocalDays
+from models.detectors.base import Arrivals, Day, Detector, Settings
+from models.windows import OpenDay, manual
 from models.wording import chance, day_text, figure, plural
 
 if TYPE_CHECKING:
@@ -29,6 +33,11 @@ PRIOR_PROPENSITY = 0.25
 MOST_VISITS = 90
 
 Pair = tuple[str, str]
+#: A visit by day and case.
+Made = tuple[int, str]
+#: What is kept of a visit besides its time and event.
+_KEPT = ("requester_id", "subject_ref", "case_number", "unit_id")
+_ROW = (1 << 32) - 1
 
 
 class RepeatSubjectSettings(Settings, kw_only=True, frozen=True):
@@ -46,7 +55,7 @@ class RepeatSubjectSettings(Settings, kw_only=True, frozen=True):
     """Days of the agency's log before the first alert."""
 
 
-class _Visit(Struct, array_like=True, frozen=True, gc=False):
+class _Visit(NamedTuple):
     requester: str
     subject: str
     case: str
@@ -95,65 +104,82 @@ class RepeatSubject(Detector):
 
     def _reset(self) -> None:
         self._learned = _Learned(None, [[0] * (DEEPEST + 2) for _ in SCALES])
-        self._by_day: dict[int, list[_Visit]] = {}
-        self._pairs: dict[Pair, list[_Visit]] = {}
+        self._by_day: dict[int, Table] = {}
+        """The visits of a closed day; only `_KEPT` is filled in."""
+        self._packed: dict[int, Packed] = {}
+        """The same as it goes into the state."""
+        self._cases: dict[int, list[str]] = {}
+        """The case of each of these visits."""
+        self._pairs: dict[Pair, tuple[int, ...]] = {}
+        """The visits of a pair, oldest first: day << 32 | row in that day's table."""
         self._by_requester: dict[str, int] = {}
         self._by_subject: dict[str, int] = {}
         self._total = 0
-        self._open: dict[int, dict[Pair, Search]] = {}
+        self._open: dict[int, tuple[OpenDay, dict[Pair, int]]] = {}
+        """By open day its table, and of each pair the row that came first."""
 
-    def observe(self, search: Search, at: LocalHour) -> Sequence[Finding]:
+    def observe(self, arrivals: Sequence[Arrivals]) -> Iterable[tuple[int, Finding]]:
         """A first visit of the day to somebody who was visited before is judged at once."""
-        subject = search.subject_ref
-        if subject is None or search.search_type != "manual":
-            return ()
-        pair = (search.requester_id, subject)
-        today = self._open.get(at.day)
-        if today is None:
-            today = self._open[at.day] = {}
-        if pair in today:
-            return ()
-        today[pair] = search
-        before = self._pairs.get(pair, ())
-        if len(before) + len(self._open) < self.settings.minimum_visits:
-            return ()
-        visits = [*before]
-        for day, open_pairs in sorted(self._open.items()):
-            if day <= at.day and pair in open_pairs:
-                visits.append(_visit(open_pairs[pair]))
-        finding = self._judge(visits, at.day) if len(visits) >= self.settings.minimum_visits else None
-        return (finding,) if finding is not None else ()
+        came: list[tuple[int, OpenDay, int, Pair]] = []
+        for day, first, places in arrivals:
+            rows = _visits(day, first)
+            came += zip(places[rows - first].tolist(), repeat(day), rows.tolist(), _pairs(day, rows))
+        if len(arrivals) > 1:
+            came.sort(key=itemgetter(0))
+        for place, day, row, pair in came:
+            today = self._open.get(day.number)
+            if today is None:
+                today = self._open[day.number] = day, {}
+            if pair in today[1]:
+                continue
+            today[1][pair] = row
+            before = self._pairs.get(pair, ())
+            if len(before) + len(self._open) < self.settings.minimum_visits:
+                continue
+            now = [
+                (table, open_pairs[pair])
+                for number, (table, open_pairs) in sorted(self._open.items(), key=itemgetter(0))
+                if number <= day.number and pair in open_pairs
+            ]
+            if len(before) + len(now) < self.settings.minimum_visits:
+                continue
+            visits = [*self._remembered(before), *(_visit(table, row) for table, row in now)]
+            finding = self._judge(visits, day.number)
+            if finding is not None:
+                yield place, finding
 
     def close(self, day: Day) -> Iterable[Finding]:
         """Judge every pair with a visit on the day, then learn from it."""
         self._open.pop(day.number, None)
-        if self._learned.first_day is None and day.searches:
+        if self._learned.first_day is None and len(day):
             self._learned.first_day = day.number
         self._forget(day.number - self.settings.horizon_days)
-        today: dict[Pair, list[_Visit]] = {}
-        for search in day.searches:
-            subject = search.subject_ref
-            if subject is None or search.search_type != "manual":
-                continue
-            pair = (search.requester_id, subject)
-            visits = today.get(pair)
-            if visits is None:
-                today[pair] = [_visit(search)]
-            elif all(_case(search) != visit.case for visit in visits):
-                visits.append(_visit(search))
+        rows = _visits(day)
+        cases = _cases(day)
+        today: dict[Pair, list[int]] = {}
+        for pair, row in zip(_pairs(day, rows), rows.tolist(), strict=True):
+            own = today.get(pair)
+            if own is None:
+                today[pair] = [row]
+            elif all(cases[row] != cases[other] for other in own):
+                own.append(row)
         findings = []
-        again = sorted(pair for pair in today if pair in self._pairs or len(today[pair]) > 1)
-        for pair in again:
-            visits = [*self._pairs.get(pair, ()), *today[pair]]
-            if len(visits) >= self.settings.minimum_visits:
+        again = [pair for pair, own in today.items() if len(own) > 1 or pair in self._pairs]
+        for pair in sorted(again):
+            before, new = self._pairs.get(pair, ()), today[pair]
+            if len(before) + len(new) >= self.settings.minimum_visits:
+                visits = [*self._remembered(before), *(_visit(day, row) for row in new)]
                 finding = self._judge(visits, day.number)
                 if finding is not None:
                     findings.append(finding)
         for pair in again:
-            self._learn(self._pairs.get(pair, []), today[pair])
+            made = [
+                (visit >> 32, self._cases[visit >> 32][visit & _ROW]) for visit in self._pairs.get(pair, ())
+            ]
+            self._learn(made, [(day.number, cases[row]) for row in today[pair]])
         for reached in self._learned.reached:
             reached[0] += len(today) - len(again)
-        self._remember(day.number, today)
+        self._remember(day, today)
         return findings
 
     def _judge(self, visits: list[_Visit], day: int) -> Finding | None:
@@ -161,7 +187,7 @@ class RepeatSubject(Detector):
         first = self._learned.first_day
         if first is None or day - first < settings.minimum_history_days:
             return None
-        counts = self._counts(visits)
+        counts = _counts((self._days.at(visit.at).day, visit.case) for visit in visits)
         if counts[1] < settings.minimum_visits:
             return None
         requester, subject = visits[-1].requester, visits[-1].subject
@@ -211,11 +237,6 @@ class RepeatSubject(Detector):
             ),
         )
 
-    def _counts(self, visits: Sequence[_Visit]) -> tuple[int, int, int]:
-        days = {self._days.at(visit.at).day for visit in visits}
-        cases = {visit.case or f"\0{self._days.at(visit.at).day}" for visit in visits}
-        return len(cases), len(days), len({day // 7 for day in days})
-
     def _propensities(self, scale: int, repeats: int) -> list[float]:
         """h_1 .. h_repeats of a scale, each in (0, 1)."""
         reached = self._learned.reached[scale]
@@ -237,47 +258,59 @@ class RepeatSubject(Detector):
                 upper += 1.0
         return mean, upper
 
-    def _learn(self, before: list[_Visit], today: list[_Visit]) -> None:
-        old = self._counts(before) if before else (0, 0, 0)
-        new = self._counts([*before, *today])
+    def _learn(self, before: Sequence[Made], today: Sequence[Made]) -> None:
+        old = _counts(before) if before else (0, 0, 0)
+        new = _counts([*before, *today])
         for scale, (was, is_now) in enumerate(zip(old, new, strict=True)):
             for j in range(was, min(is_now, DEEPEST + 1)):
                 self._learned.reached[scale][j] += 1
 
-    def _remember(self, day: int, today: Mapping[Pair, list[_Visit]]) -> None:
-        remembered = self._by_day.setdefault(day, [])
-        for pair, visits in today.items():
-            kept = self._pairs.get(pair)
-            if kept is None:
-                kept = self._pairs[pair] = []
-            new = visits[: MOST_VISITS - len(kept)]
-            kept += new
-            remembered += new
+    def _remembered(self, visits: Iterable[int]) -> list[_Visit]:
+        return [_visit(self._by_day[visit >> 32], visit & _ROW) for visit in visits]
+
+    def _remember(self, day: Day, today: Mapping[Pair, list[int]]) -> None:
+        kept: list[int] = []
+        for pair, rows in today.items():
+            known = self._pairs.get(pair, ())
+            kept += rows[: MOST_VISITS - len(known)]
+        if kept:
+            self._keep(day.number, pack(day.only(_KEPT, np.array(kept, np.int64))))
+
+    def _keep(self, number: int, packed: Packed) -> None:
+        """Enter a day's visits into what is known of pairs, requesters and subjects."""
+        table = unpack(packed)
+        self._packed[number], self._by_day[number], self._cases[number] = packed, table, _cases(table)
+        pairs, made, met = self._pairs, self._by_requester, self._by_subject
+        for visit, pair in enumerate(_pairs(table, np.arange(len(table))), number << 32):
+            known = pairs.get(pair)
+            pairs[pair] = (visit,) if known is None else (*known, visit)
             requester, subject = pair
-            self._by_requester[requester] = self._by_requester.get(requester, 0) + len(new)
-            self._by_subject[subject] = self._by_subject.get(subject, 0) + len(new)
-            self._total += len(new)
-        if not remembered:
-            del self._by_day[day]
+            made[requester] = made.get(requester, 0) + 1
+            met[subject] = met.get(subject, 0) + 1
+        self._total += len(table)
 
     def _forget(self, before: int) -> None:
-        for day in [day for day in self._by_day if day < before]:
-            for visit in self._by_day.pop(day):
-                pair = (visit.requester, visit.subject)
-                self._pairs[pair].remove(visit)
-                if not self._pairs[pair]:
+        for number in [number for number in self._by_day if number < before]:
+            table = self._by_day.pop(number)
+            del self._packed[number], self._cases[number]
+            for pair in _pairs(table, np.arange(len(table))):
+                # A pair's visits are in order of days, and this is the oldest day.
+                rest = self._pairs[pair][1:]
+                if rest:
+                    self._pairs[pair] = rest
+                else:
                     del self._pairs[pair]
-                for counts, key in ((self._by_requester, visit.requester), (self._by_subject, visit.subject)):
+                for counts, key in zip((self._by_requester, self._by_subject), pair, strict=True):
                     counts[key] -= 1
                     if not counts[key]:
                         del counts[key]
-                self._total -= 1
+            self._total -= len(table)
 
     def snapshot(self) -> dict[str, bytes]:
         """`learned`, and `week/N` with the visits of the remembered days of a week."""
-        weeks: dict[int, list[tuple[int, list[_Visit]]]] = {}
-        for day in sorted(self._by_day):
-            weeks.setdefault(day // 7, []).append((day, self._by_day[day]))
+        weeks: dict[int, list[tuple[int, Packed]]] = {}
+        for number, packed in sorted(self._packed.items()):
+            weeks.setdefault(number // 7, []).append((number, packed))
         blocks = {f"week/{week}": msgspec.msgpack.encode(days) for week, days in weeks.items()}
         return blocks | {"learned": msgspec.msgpack.encode(self._learned)}
 
@@ -289,26 +322,46 @@ class RepeatSubject(Detector):
         try:
             self._learned = msgspec.msgpack.decode(blocks["learned"], type=_Learned)
             for week in sorted(int(name[5:]) for name in blocks if name.startswith("week/")):
-                days = msgspec.msgpack.decode(blocks[f"week/{week}"], type=list[tuple[int, list[_Visit]]])
-                for day, visits in days:
-                    today: dict[Pair, list[_Visit]] = {}
-                    for visit in visits:
-                        today.setdefault((visit.requester, visit.subject), []).append(visit)
-                    self._remember(day, today)
-        except (KeyError, msgspec.DecodeError) as error:
+                for number, packed in msgspec.msgpack.decode(
+                    blocks[f"week/{week}"], type=list[tuple[int, Packed]]
+                ):
+                    self._keep(number, packed)
+        except (KeyError, ValueError, msgspec.DecodeError) as error:
             raise ValueError(f"state of detector {self.name} cannot be read: {error!r}") from error
 
 
-def _case(search: Search) -> str:
-    return (search.case_number or "").strip()
+def _visits(table: Table, first: int = 0) -> Ints:
+    """The rows from `first` on that are visits: made by a person, to a person."""
+    known = table.column("subject_ref").where(lambda subject: subject is not None)
+    return np.flatnonzero((known & manual(table))[first:]) + first
 
 
-def _visit(search: Search) -> _Visit:
+def _pairs(table: Table, rows: Ints) -> Iterator[Pair]:
+    columns = (table.column(name) for name in ("requester_id", "subject_ref"))
+    requesters, subjects = (map(values.__getitem__, codes[rows].tolist()) for values, codes in columns)
+    return zip(requesters, subjects, strict=True)
+
+
+def _cases(table: Table) -> list[str]:
+    """The case of each search, empty where none was given."""
+    values, codes = table.column("case_number")
+    cases = [(value or "").strip() for value in values]
+    return [cases[code] for code in codes.tolist()]
+
+
+def _counts(made: Iterable[Made]) -> tuple[int, int, int]:
+    """Distinct cases, days and weeks; without a case number each day counts as a case."""
+    visits = list(made)
+    days = {day for day, _ in visits}
+    return len({case or day for day, case in visits}), len(days), len({day // 7 for day in days})
+
+
+def _visit(table: Table, row: int) -> _Visit:
     return _Visit(
-        search.requester_id,
-        search.subject_ref or "",
-        _case(search),
-        search.unit_id,
-        search.event_time.timestamp(),
-        search.event_id,
+        requester=table.value("requester_id", row),
+        subject=table.value("subject_ref", row),
+        case=(table.value("case_number", row) or "").strip(),
+        unit=table.value("unit_id", row),
+        at=float(table.times[row]),
+        event=table.event_ids[row],
     )

@@ -1,130 +1,181 @@
 """The fast lane: counts of days that are still open, against what would be critical.
 
 What is critical for a key is worked out from the closed days, once for all keys when an open day
-is first looked at; a search then costs a look-up and a comparison. Only a key that comes near is
-looked at more closely, once. A day that is not the next one after the last closed day is taken to
-follow it: the complete days decide in the end.
+is first looked at; searches then cost a count and a comparison. Only a key that comes near is
+looked at more closely, search by search. A day that is not the next one after the last closed day
+is taken to follow it: the complete days decide in the end.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 
-from models.search import Search
+from models.columns import Column, Ints
 from models.statistics.counts import Counts, Expectation
 from models.statistics.recent import RecentCases
 from models.statistics.rule import Rule
 from models.statistics.tally import NEVER, Tally
+from models.windows import OpenDay
 
 
-class _Entry:
-    """A key's searches of one open day. `screen` is a count below which no alert is possible; the
-    tally is kept from the moment that it is reached."""
+class Critical(NamedTuple):
+    """A search with which an open day becomes critical for a key, and the windows with it."""
 
-    __slots__ = ("screen", "searches", "tally")
-
-    def __init__(self, screen: int) -> None:
-        self.screen = screen
-        self.searches: list[Search] = []
-        self.tally: Tally | None = None
+    row: int
+    key: str
+    tally: Tally
+    told: Expectation
 
 
-@dataclass(slots=True)
-class _OpenDay:
-    entries: dict[str, _Entry] = field(default_factory=dict)
-    screens: list[int] | None = None
-    """By row, the least count worth a closer look; None until worked out for the closed days."""
-    outlook: Expectation | None = None
-    judged: np.ndarray | None = None
+class _Watched:
+    """One open day. By key, in order of first appearance: `seen` searches so far, and a `screen`
+    below which no alert is possible; the tally is kept from the moment that it is reached."""
+
+    def __init__(self, day: OpenDay) -> None:
+        self.day = day
+        self.keys: dict[str, int] = {}
+        self.key_of: Ints = np.zeros(0, np.int64)
+        """Key of each place in the column."""
+        self.seen: Ints = np.zeros(0, np.int64)
+        self.screens: Ints = np.zeros(0, np.int64)
+        self.by_row: Ints = np.zeros(0, np.int64)
+        """Screens by row of the history."""
+        self.rows: list[Ints] = []
+        """The rows that count, as they came."""
+        self.tallies: dict[str, Tally] = {}
+        self.outlook: Expectation | None = None
+        self.judged: np.ndarray = np.zeros((0, 0), np.bool_)
+
+    def learn(self, column: Column, name: Callable[[str], str]) -> None:
+        """Keys for the places of the column that are new."""
+        new = column.values[len(self.key_of) :]
+        if new:
+            places = [self.keys.setdefault(name(value), len(self.keys)) for value in new]
+            self.key_of = np.concatenate((self.key_of, np.array(places, np.int64)))
+            more = np.zeros(len(self.keys) - len(self.seen), np.int64)
+            self.seen = np.concatenate((self.seen, more))
+
+    def rows_of(self, key: str, column: Column) -> list[int]:
+        """The rows of a key that have come so far."""
+        rows = np.concatenate(self.rows) if self.rows else np.zeros(0, np.int64)
+        return [int(row) for row in rows[self.key_of[column.codes[rows]] == self.keys[key]]]
 
 
 class OpenDays:
-    """Tallies by open local day and key. Not part of any state: open days are fed in again."""
+    """The open days of one detector. Not part of any state: they are fed in again.
 
-    def __init__(self, counts: Counts, cases: RecentCases | None, rule: Rule, allowance: int) -> None:
+    `name` turns a value of the field into the key that it counts for.
+    """
+
+    def __init__(
+        self,
+        counts: Counts,
+        cases: RecentCases | None,
+        rule: Rule,
+        allowance: int,
+        name: Callable[[str], str],
+    ) -> None:
         self._counts = counts
         self._cases = cases
         self._rule = rule
         self._allowance = allowance
-        self._days: dict[int, _OpenDay] = {}
+        self._name = name
+        self._days: dict[int, _Watched] = {}
 
-    def count(self, key: str, search: Search, day: int) -> bool:
-        """Count a search. Whether the key comes near what is critical, so that it is worth a look."""
-        opened = self._days.get(day)
-        if opened is None or opened.screens is None:
-            opened = self._prepare(day)
-        entry = opened.entries.get(key)
-        if entry is None:
-            entry = opened.entries[key] = _Entry(self._screen(opened, key))
-        searches = entry.searches
-        searches.append(search)
-        # What counts never exceeds the number of searches.
-        return len(searches) >= entry.screen
-
-    def look(self, key: str, search: Search, day: int) -> Tally | None:
-        """The key's tally when the search just counted makes it critical, once a key and day."""
-        opened = self._days[day]
-        entry = opened.entries[key]
-        tally = entry.tally
-        if tally is None:
-            tally = entry.tally = self._tally(key, entry)
+    def add(self, day: OpenDay, column: Column, rows: Ints) -> Iterator[Critical]:
+        """Count the searches in `rows`, all newer than those before. Gives, once a key and day, the
+        search that makes it critical."""
+        watched = self._days.get(day.number)
+        if watched is None:
+            watched = self._days[day.number] = _Watched(day)
+        watched.learn(column, self._name)
+        if watched.outlook is None:
+            self._prepare(watched, column)
         else:
-            tally.add(search)
-        if tally.told:
-            return None
-        tally.told = self._reaches(opened, key, entry, tally)
-        return tally if tally.told else None
-
-    def seen(self, key: str, day: int) -> Expectation:
-        """The windows that end with an open day, its own searches so far included for one key."""
-        opened = self._days[day]
-        outlook = opened.outlook or self._counts.outlook(day)
-        row = self._counts.history.rows[key]
-        entry = opened.entries[key]
-        tally = entry.tally or self._tally(key, entry)
-        observed = outlook.observed.copy()
-        observed[:, row] += tally.count(self._allowance)
-        return Expectation(observed, outlook.mean, outlook.variance)
+            self._screen(watched)
+        keys = watched.key_of[column.codes[rows]]
+        came = np.bincount(keys, minlength=len(watched.keys))
+        watched.seen += came
+        near = set(np.flatnonzero((watched.seen >= watched.screens) & (came > 0)).tolist())
+        if near:
+            names = list(watched.keys)
+            for row, place in zip(rows.tolist(), keys.tolist(), strict=True):
+                if place in near and (found := self._look(watched, column, names[place], row)):
+                    yield found
+        watched.rows.append(rows)
 
     def closed(self, day: int) -> None:
         """Let go of a day that has been closed; what is critical on the others is now stale."""
         self._days.pop(day, None)
-        for opened in self._days.values():
-            opened.screens = opened.outlook = None
+        for watched in self._days.values():
+            watched.outlook = None
 
-    def _prepare(self, day: int) -> _OpenDay:
-        opened = self._days.setdefault(day, _OpenDay())
-        opened.outlook = self._counts.outlook(day)
-        opened.judged = self._rule.judged(self._counts, day)
-        opened.screens = self._rule.screen(opened.outlook, opened.judged).tolist()
+    def _look(self, watched: _Watched, column: Column, key: str, row: int) -> Critical | None:
+        """Count one search of a key that has come, or in these searches comes, near."""
+        tally = watched.tallies.get(key)
+        if tally is None:
+            tally = watched.tallies[key] = self._tally(watched, column, key, row)
+        tally.add(watched.day.search(row))
+        if tally.told or not self._reaches(watched, key, tally):
+            return None
+        tally.told = True
+        return Critical(row, key, tally, self._windows(watched, key, tally))
+
+    def _windows(self, watched: _Watched, key: str, tally: Tally) -> Expectation:
+        """The windows that end with an open day, its own searches so far included for one key."""
+        outlook = watched.outlook
+        assert outlook is not None
+        observed = outlook.observed.copy()
+        observed[:, self._counts.history.rows[key]] += tally.count(self._allowance)
+        return Expectation(observed, outlook.mean, outlook.variance)
+
+    def _prepare(self, watched: _Watched, column: Column) -> None:
+        number = watched.day.number
+        watched.outlook = self._counts.outlook(number)
+        watched.judged = self._rule.judged(self._counts, number)
+        watched.by_row = self._rule.screen(watched.outlook, watched.judged)
+        watched.screens = watched.screens[:0]
+        self._screen(watched)
         # What was told is told still only if it would be told now: an open day then depends on the
         # closed days and its own searches alone, however often the program was restarted.
-        for key, entry in opened.entries.items():
-            entry.screen, entry.tally = self._screen(opened, key), None
-            if len(entry.searches) >= entry.screen:
-                tally = entry.tally = self._tally(key, entry)
-                tally.told = self._reaches(opened, key, entry, tally)
-        return opened
+        watched.tallies.clear()
+        names = list(watched.keys)
+        for place in np.flatnonzero((watched.seen >= watched.screens) & (watched.seen > 0)).tolist():
+            tally = watched.tallies[names[place]] = self._tally(watched, column, names[place])
+            tally.told = self._reaches(watched, names[place], tally)
 
-    def _tally(self, key: str, entry: _Entry) -> Tally:
-        tally = Tally(entry.searches[0].event_time.timestamp(), self._before(key))
-        tally.add_all(entry.searches)
+    def _screen(self, watched: _Watched) -> None:
+        """Screens for the keys that have none."""
+        rows, by_row = self._counts.history.rows, watched.by_row
+        new = list(islice(watched.keys, len(watched.screens), None))
+        if new:
+            places = np.array([rows.get(key, NEVER) for key in new], np.int64)
+            known = places < len(by_row)
+            more = np.full(len(new), NEVER, np.int64)
+            more[known] = by_row[places[known]]
+            watched.screens = np.concatenate((watched.screens, more))
+
+    def _tally(self, watched: _Watched, column: Column, key: str, first: int | None = None) -> Tally:
+        """The tally of what has come so far; `first` is the first search of a key that has none."""
+        rows = watched.rows_of(key, column)
+        start = rows[0] if rows else first
+        assert start is not None
+        # Cases already counted on closed days, as they stand now.
+        before = frozenset(self._cases.before(key)) if self._cases is not None else frozenset()
+        tally = Tally(float(watched.day.times[start]), before)
+        for row in rows:
+            tally.add(watched.day.search(row))
         return tally
 
-    def _before(self, key: str) -> frozenset[str]:
-        """Cases already counted on closed days, as they stand now."""
-        return frozenset(self._cases.before(key)) if self._cases is not None else frozenset()
-
-    def _screen(self, opened: _OpenDay, key: str) -> int:
-        row = self._counts.history.rows.get(key, NEVER)
-        screens = opened.screens or ()
-        return screens[row] if row < len(screens) else NEVER
-
-    def _reaches(self, opened: _OpenDay, key: str, entry: _Entry, tally: Tally) -> bool:
+    def _reaches(self, watched: _Watched, key: str, tally: Tally) -> bool:
         """Whether the count is critical, once the number of searches has passed the screen."""
         count = tally.count(self._allowance)
-        if count < entry.screen or opened.outlook is None or opened.judged is None:
+        # What counts never exceeds the number of searches.
+        if count < watched.screens[watched.keys[key]] or watched.outlook is None:
             return False
-        return self._rule.reaches(opened.outlook, opened.judged, self._counts.history.rows[key], count)
+        row = self._counts.history.rows[key]
+        return self._rule.reaches(watched.outlook, watched.judged, row, count)

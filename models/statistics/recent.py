@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from models.statistics.tally import MOST_REMEMBERED, Tally
+from models.statistics.tally import Totals
 
 #: Days whose event ids are kept.
 EVIDENCE_DAYS = 7
@@ -58,9 +58,9 @@ class RecentEvidence(_LastDays):
     def __init__(self) -> None:
         super().__init__(EVIDENCE_DAYS)
 
-    def close(self, day: int, tallies: Mapping[str, Tally]) -> None:
+    def close(self, day: int, totals: Totals) -> None:
         """Remember a closed day."""
-        self.keep(day, {key: tally.ids for key, tally in tallies.items()})
+        self.keep(day, totals.ids)
 
     def of(self, key: str, first: int, last: int) -> list[str]:
         """The ids at hand of a key from one day to another, both included, oldest first."""
@@ -80,11 +80,10 @@ class RecentCases(_LastDays):
         """The cases of a key, and the last day of each."""
         return self._latest.get(key, {})
 
-    def close(self, day: int, tallies: Mapping[str, Tally]) -> None:
+    def close(self, day: int, totals: Totals) -> None:
         """Remember a closed day."""
-        named = {key: sorted(tally.cases)[:MOST_REMEMBERED] for key, tally in tallies.items() if tally.cases}
-        self._note(day, named)
-        for gone in self.keep(day, named):
+        self._note(day, totals.cases)
+        for gone in self.keep(day, totals.cases):
             for key, cases in gone.items():
                 latest = self._latest[key]
                 for case in cases:

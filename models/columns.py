@@ -1,0 +1,293 @@
+"""Many searches held by field: what is the same in many of them is held once.
+
+A table of searches has its event ids, its times, and for each field that any of them fills in a
+column: the distinct values, and for each search the place of its value among them. Detectors
+compare and count places, which numpy does for thousands of searches in the time that one object
+takes, and make a `Search` again only of what they tell about.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from models.search import Search
+
+Ints = NDArray[np.int64]
+Codes = NDArray[np.integer[Any]]
+Floats = NDArray[np.float64]
+
+#: The fields that are columns, in declared order; the other two are lists of their own.
+FIELDS = tuple(name for name in Search.__struct_fields__ if name not in ("event_id", "event_time"))
+_DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Search)}
+_row = attrgetter(*FIELDS)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Column(NamedTuple):
+    """One field of n searches: `values[codes[row]]` is that of one of them."""
+
+    values: Sequence[Any]
+    """The distinct values; some of them may not occur."""
+    codes: Codes
+    """Shape (n,), places in `values`."""
+
+    def where(self, holds: Callable[[Any], bool]) -> NDArray[np.bool_]:
+        """For which searches something holds of the value, asked once a value; shape (n,)."""
+        return np.array([holds(value) for value in self.values], np.bool_)[self.codes]
+
+
+class Table(ABC):
+    """Searches by field. `event_ids` has n entries, `times` shape (n,) in epoch seconds."""
+
+    event_ids: list[str]
+
+    @property
+    @abstractmethod
+    def times(self) -> Floats:
+        """`event_time` of each search, epoch seconds."""
+
+    @property
+    @abstractmethod
+    def filled(self) -> Iterable[str]:
+        """The fields that have a column; all others have their default in every search."""
+
+    @abstractmethod
+    def column(self, name: str) -> Column:
+        """One field, also when nobody fills it in."""
+
+    def __len__(self) -> int:
+        """Number of searches."""
+        return len(self.event_ids)
+
+    def search(self, row: int) -> Search:
+        """One of them as an object."""
+        fields = {name: self.value(name, row) for name in self.filled}
+        at = _EPOCH + timedelta(microseconds=round(float(self.times[row]) * 1e6))
+        return Search(event_id=self.event_ids[row], event_time=at, **fields)
+
+    def value(self, name: str, row: int) -> Any:
+        """One field of one search."""
+        values, codes = self.column(name)
+        return values[codes[row]]
+
+
+class Columns(Table):
+    """A table that does not change."""
+
+    def __init__(self, event_ids: list[str], times: Floats, fields: Mapping[str, Column]) -> None:
+        self.event_ids = event_ids
+        self._times = times
+        self._fields = fields
+
+    @classmethod
+    def of(cls, searches: Sequence[Search], times: Sequence[float] | None = None) -> Columns:
+        """The columns of some searches; `times` are their event times when these are at hand."""
+        if times is None:
+            times = [search.event_time.timestamp() for search in searches]
+        fields = {}
+        for name, column in zip(FIELDS, zip(*map(_row, searches), strict=True), strict=False):
+            places: dict[Any, int] = dict.fromkeys(column, 0)
+            if len(places) == 1:
+                if column[0] != _DEFAULTS[name]:
+                    fields[name] = Column([column[0]], np.zeros(len(column), np.uint8))
+                continue
+            if len(places) == len(column):
+                fields[name] = Column(column, np.arange(len(column), dtype=_width(len(places))))
+                continue
+            places.update(zip(places, range(len(places)), strict=True))
+            codes = np.fromiter(map(places.__getitem__, column), _width(len(places)), len(column))
+            fields[name] = Column(list(places), codes)
+        return cls([search.event_id for search in searches], np.array(times, np.float64), fields)
+
+    @property
+    def times(self) -> Floats:
+        """`event_time` of each search, epoch seconds."""
+        return self._times
+
+    @property
+    def filled(self) -> Iterable[str]:
+        """The fields that have a column."""
+        return self._fields
+
+    def column(self, name: str) -> Column:
+        """One field."""
+        return self._fields.get(name) or _empty(name, len(self))
+
+
+class Rows(Table):
+    """Some rows of a table that does not change, in the order of `rows`.
+
+    The values of its columns are those of the whole table, whether or not they occur here.
+    """
+
+    def __init__(self, whole: Table, rows: Ints) -> None:
+        self._whole = whole
+        self._rows = rows
+        ids = whole.event_ids
+        self.event_ids = [ids[row] for row in rows.tolist()]
+        self._times = whole.times[rows]
+
+    @property
+    def times(self) -> Floats:
+        """`event_time` of each search, epoch seconds."""
+        return self._times
+
+    @property
+    def filled(self) -> Iterable[str]:
+        """The fields that have a column."""
+        return self._whole.filled
+
+    def column(self, name: str) -> Column:
+        """One field."""
+        values, codes = self._whole.column(name)
+        return Column(values, codes[self._rows])
+
+    def search(self, row: int) -> Search:
+        """One of them as an object."""
+        return self._whole.search(int(self._rows[row]))
+
+
+class Growing(Table):
+    """A table to which searches are added at the end.
+
+    Columns are put together when they are first asked for, and a value keeps its place in them.
+    """
+
+    def __init__(self) -> None:
+        self.event_ids = []
+        self._times = np.empty(64, np.float64)
+        self._parts: list[Table] = []
+        self._starts: list[int] = []
+        self._fields: dict[str, _Joined] = {}
+
+    @property
+    def times(self) -> Floats:
+        """`event_time` of each search, epoch seconds."""
+        return self._times[: len(self)]
+
+    @property
+    def filled(self) -> Iterable[str]:
+        """The fields that have a column."""
+        return dict.fromkeys(name for part in self._parts for name in part.filled)
+
+    def column(self, name: str) -> Column:
+        """One field. The codes are a view that holds the searches of now."""
+        joined = self._fields.get(name)
+        if joined is None:
+            joined = self._fields[name] = _Joined()
+        for part in self._parts[joined.parts :]:
+            joined.add(part.column(name))
+        return Column(joined.values, joined.codes[: len(self)])
+
+    def search(self, row: int) -> Search:
+        """One of them as an object."""
+        place = bisect_right(self._starts, row) - 1
+        return self._parts[place].search(row - self._starts[place])
+
+    def add(self, part: Table) -> None:
+        """Put the searches of a table that does not change behind those that are there."""
+        size = len(self)
+        if size + len(part) > len(self._times):
+            self._times = _longer(self._times, 2 * (size + len(part)))
+        self._times[size : size + len(part)] = part.times
+        self._parts.append(part)
+        self._starts.append(size)
+        self.event_ids += part.event_ids
+
+
+class _Joined:
+    """One field of the parts of a growing table, as far as it has been put together."""
+
+    __slots__ = ("codes", "parts", "places", "size", "values")
+
+    def __init__(self) -> None:
+        self.parts = self.size = 0
+        self.places: dict[Any, int] = {}
+        self.values: list[Any] = []
+        self.codes: NDArray[np.int32] = np.zeros(64, np.int32)
+
+    def add(self, part: Column) -> None:
+        end = self.size + len(part.codes)
+        if end > len(self.codes):
+            self.codes = _longer(self.codes, 2 * end)
+        # Only values that occur: what else a part knows is another table's.
+        used = np.flatnonzero(np.bincount(part.codes, minlength=len(part.values)))
+        found = [part.values[code] for code in used.tolist()]
+        places = self.places
+        new = [value for value in found if value not in places] if places else found
+        places.update(zip(new, range(len(places), len(places) + len(new)), strict=True))
+        self.values += new
+        translated = np.zeros(len(part.values), np.int32)
+        translated[used] = np.fromiter(map(places.__getitem__, found), np.int32, len(found))
+        self.codes[self.size : end] = translated[part.codes]
+        self.size = end
+        self.parts += 1
+
+
+def _longer(array: NDArray[Any], room: int) -> NDArray[Any]:
+    longer = np.zeros(room, array.dtype)
+    longer[: len(array)] = array
+    return longer
+
+
+def _empty(name: str, size: int) -> Column:
+    default = _DEFAULTS[name]
+    # A field that must be filled in is missing only where there is no search.
+    return Column([] if default is msgspec.NODEFAULT else [default], np.zeros(size, np.uint8))
+
+
+def _width(values: int) -> type[np.unsignedinteger[Any]]:
+    if values <= 1 << 8:
+        return np.uint8
+    return np.uint16 if values <= 1 << 16 else np.uint32
+
+
+class Packed(Struct, array_like=True):
+    """A table in MessagePack: little-endian arrays; a column of one value needs no codes."""
+
+    event_ids: list[str]
+    times: bytes
+    fields: dict[str, tuple[list[Any], bytes]]
+
+
+def pack(table: Table) -> Packed:
+    """The form in which a table is sent and kept. Equal searches give equal bytes, however the table
+    came about: values stand in the order of their first search."""
+    fields = {}
+    for name in sorted(table.filled):
+        values, codes = table.column(name)
+        used, first, which = np.unique(codes, return_index=True, return_inverse=True)
+        order = np.argsort(first)
+        values = [values[code] for code in used[order].tolist()]
+        if values == [_DEFAULTS[name]]:
+            continue
+        rank = np.empty(len(used), np.dtype(_width(len(values))).newbyteorder("<"))
+        rank[order] = np.arange(len(used))
+        fields[name] = values, b"" if len(values) == 1 else rank[which].tobytes()
+    return Packed(table.event_ids, table.times.astype("<f8").tobytes(), fields)
+
+
+def unpack(packed: Packed) -> Columns:
+    """The table again. Raises ValueError when the parts do not fit together."""
+    size = len(packed.event_ids)
+    times = np.frombuffer(packed.times, "<f8").astype(np.float64)
+    fields = {}
+    for name, (values, raw) in packed.fields.items():
+        wide = np.dtype(_width(len(values))).newbyteorder("<")
+        codes = np.frombuffer(raw, wide) if len(values) > 1 else np.zeros(size, np.uint8)
+        if len(codes) != size or (size and int(codes.max()) >= len(values)):
+            raise ValueError(f"column {name} does not fit {size} searches")
+        fields[name] = Column(values, codes)
+    if len(times) != size:
+        raise ValueError(f"{len(times)} times for {size} searches")
+    return Columns(packed.event_ids, times, fields)
