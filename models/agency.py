@@ -6,8 +6,10 @@ its searches are put in canonical order and every detector judges the complete d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from itertools import accumulate
 from operator import itemgetter
 
 import msgspec
@@ -16,10 +18,10 @@ from msgspec import Struct
 
 from models.alert import Alert
 from models.book import Book, Reporter, episodes_longest
-from models.columns import Ints, Packed, Rows, pack, unpack
+from models.columns import Ints, Packed, Rows, Table, pack_exactly, unpack
 from models.days import LocalDays
 from models.detectors.base import Detector
-from models.packing import Pack
+from models.packing import Mark, Pack
 from models.search import Search
 from models.windows import Arrivals, Day, OpenDay
 
@@ -37,17 +39,45 @@ class _State(Struct, array_like=True):
 
 
 class _Intake:
-    """A pack on its way into the open days, and what came of it so far."""
+    """Packs on their way into the open days, and what came of them so far.
 
-    def __init__(self, whole: Pack, days: LocalDays) -> None:
-        self.searches = whole.searches
-        self.days = days.all_at(whole.searches.times)[0]
+    Searches have places, counted through all packs. `new` tells which were not absorbed before.
+    """
+
+    def __init__(self, packs: Sequence[Pack], days: LocalDays, absorbed: dict[str, int]) -> None:
+        self._tables = [whole.searches for whole in packs]
+        self._starts = [0, *accumulate(len(whole.offsets) for whole in packs)]
+        self.size = self._starts[-1]
+        self.times = np.concatenate([table.times for table in self._tables])
+        self.days = days.all_at(self.times)[0]
         """The local day of each search."""
-        self.late = np.zeros(len(whole.offsets), np.bool_)
-        self.late[whole.late] = True
+        self.new = np.zeros(self.size, np.bool_)
+        self.late = np.zeros(self.size, np.bool_)
+        self.marks: list[Mark] = []
+        for whole, start in zip(packs, self._starts, strict=False):
+            origin, offsets = str(whole.origin), whole.offsets
+            before = absorbed.get(origin, -1)
+            self.new[start : start + len(offsets)] = offsets > before
+            if len(offsets):
+                absorbed[origin] = max(before, int(offsets[-1]))
+            self.late[[start + index for index in whole.late]] = True
+            self.marks += ((start + place, *mark) for place, *mark in whole.marks)  # type: ignore[misc]
         self.alerts: list[Alert] = []
         self.after: list[Search] = []
         self.repeats = 0
+
+    def search(self, place: int) -> Search:
+        """One search as an object."""
+        table = bisect_right(self._starts, place) - 1
+        return self._tables[table].search(place - self._starts[table])
+
+    def parts(self, places: Ints) -> Iterator[tuple[Table, Ints]]:
+        """The searches at some places (ascending) as tables, and the places of each table's."""
+        cuts = np.searchsorted(places, self._starts)
+        for table, start, first, end in zip(self._tables, self._starts, cuts, cuts[1:], strict=False):
+            if first < end:
+                part = places[first:end]
+                yield table if len(part) == len(table) else Rows(table, part - start), part
 
 
 class Agency:
@@ -94,48 +124,45 @@ class Agency:
         """Searches kept until their day closes."""
         return sum(map(len, self._open.values()))
 
-    def take(self, whole: Pack) -> tuple[list[Alert], list[Search], int]:
-        """Absorb one pack. Returns the alerts, the searches that came after their day had closed,
-        and how many were repeats from another source."""
+    def take(self, packs: Sequence[Pack]) -> tuple[list[Alert], list[Search], int]:
+        """Absorb packs, one or more. Returns the alerts, the searches that came after their day had
+        closed, and how many were repeats from another source."""
         state = self._state
-        origin = str(whole.origin)
-        first = int(np.searchsorted(whole.offsets, state.absorbed.get(origin, -1), "right"))
-        intake = _Intake(whole, self._days)
+        intake = _Intake(packs, self._days, state.absorbed)
         self._changed.add("state")
-        for place, source_id, watermark in whole.marks:
+        first = 0
+        for place, source_id, watermark in intake.marks:
             if watermark <= state.marks.get(source_id, NEVER):
                 continue
             state.marks[source_id] = watermark
-            if self._days.end(self._next_day(intake.days[first:place])) <= self.watermark:
+            if self._days.end(self._next_day(intake, first, place)) <= self.watermark:
                 # Only where a day closes does it matter what came before and what after.
                 self._accept(intake, first, place)
-                first = max(first, place)
+                first = place
                 intake.alerts += self._advance()
-        self._accept(intake, first, len(whole.offsets))
-        if len(whole.offsets):
-            state.absorbed[origin] = max(state.absorbed.get(origin, -1), int(whole.offsets[-1]))
+        self._accept(intake, first, intake.size)
         return intake.alerts, intake.after, intake.repeats
 
     def _accept(self, intake: _Intake, first: int, end: int) -> None:
         """Put the searches from `first` up to `end` into their days and show them to the fast lane."""
-        if first >= end:
+        kept = np.flatnonzero(intake.new[first:end]) + first
+        if not len(kept):
             return
-        searches, closed = intake.searches, self._state.closed
         said: list[tuple[int, Alert]] = []
-        kept = np.arange(first, end)
-        missed = intake.late[first:end]
-        if closed is not None:
-            missed = missed | (intake.days[first:end] <= closed)
+        missed = intake.late[kept]
+        if (closed := self._state.closed) is not None:
+            missed = missed | (intake.days[kept] <= closed)
         if missed.any():
             for place in kept[missed].tolist():
-                search = searches.search(place)
+                search = intake.search(place)
                 if not intake.late[place]:
                     intake.after.append(search)
-                said += ((place, alert) for alert in self._late(search, float(searches.times[place])))
+                said += ((place, alert) for alert in self._late(search, float(intake.times[place])))
             kept = kept[~missed]
         arrivals = []
         for number in np.unique(intake.days[kept]).tolist():
-            if new := self._keep(number, intake, kept[intake.days[kept] == number]):
+            new = self._keep(number, intake, kept[intake.days[kept] == number])
+            if new is not None:
                 arrivals.append(new)
         found = [
             (place, index, finding)
@@ -143,7 +170,7 @@ class Agency:
             for place, finding in observe(arrivals)
         ]
         for place, index, finding in sorted(found, key=itemgetter(0, 1)):
-            day_start, at = self._days.start(int(intake.days[place])), float(searches.times[place])
+            day_start, at = self._days.start(int(intake.days[place])), float(intake.times[place])
             alert = self._book.note(self._observers[index][1], finding, day_start, at)
             if alert is not None:
                 said.append((place, alert))
@@ -155,18 +182,19 @@ class Agency:
         day = self._open.get(number)
         if day is None:
             day = self._open[number] = OpenDay(number)
-        whole = len(places) == len(intake.searches)
-        part = intake.searches if whole else Rows(intake.searches, places)
-        fresh = day.fresh(part)
-        if fresh is not None:
-            intake.repeats += len(places) - len(fresh)
-            part, places = Rows(part, fresh), places[fresh]
-            if not len(places):
-                return None
-        first = len(day)
-        day.add(part)
+        first, kept = len(day), []
+        for part, own in intake.parts(places):
+            fresh = day.fresh(part)
+            if fresh is not None:
+                intake.repeats += len(own) - len(fresh)
+                part, own = Rows(part, fresh), own[fresh]
+            if len(own):
+                day.add(part)
+                kept.append(own)
+        if not kept:
+            return None
         self._touched.add(number)
-        return Arrivals(day, first, places)
+        return Arrivals(day, first, np.concatenate(kept))
 
     def _late(self, search: Search, at: float) -> list[Alert]:
         """A late search is not counted, but what breaks a rule breaks it whenever it arrives."""
@@ -177,18 +205,19 @@ class Agency:
                 self._changed.add("detectors")
         return alerts
 
-    def _next_day(self, arriving: Ints | Sequence[int] = ()) -> int:
-        """The day that is to be closed next, given days of searches on their way."""
+    def _next_day(self, intake: _Intake, first: int, end: int) -> int:
+        """The day that is to be closed next, with the searches from `first` up to `end` in it."""
         if self._state.closed is not None:
             return self._state.closed + 1
-        return min([*self._open, *np.unique(arriving).tolist()], default=LAST_DAY)
+        coming = intake.new[first:end] & ~intake.late[first:end]
+        return min([*self._open, *np.unique(intake.days[first:end][coming]).tolist()], default=LAST_DAY)
 
     def _advance(self) -> list[Alert]:
         state = self._state
         alerts: list[Alert] = []
         if state.closed is None and not self._open:
             return alerts
-        day = self._next_day()
+        day = min(self._open) if state.closed is None else state.closed + 1
         while self._days.end(day) <= self.watermark:
             alerts += self._close(day)
             state.closed = day
@@ -215,7 +244,7 @@ class Agency:
             blocks["book"] = self._book.snapshot()
         for number, day in self._open.items():
             if full or number in self._touched:
-                blocks[f"open/{number}"] = _pack(pack(day))
+                blocks[f"open/{number}"] = _pack(pack_exactly(day))
         if full or "detectors" in changed:
             judged = {
                 f"detector/{detector.name}/{name}": block

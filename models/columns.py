@@ -30,6 +30,8 @@ Floats = NDArray[np.float64]
 FIELDS = tuple(name for name in Search.__struct_fields__ if name not in ("event_id", "event_time"))
 _DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Search)}
 _row = attrgetter(*FIELDS)
+#: Searches from which it is told whether a field takes ever new values.
+SAMPLE = 64
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -37,7 +39,7 @@ class Column(NamedTuple):
     """One field of n searches: `values[codes[row]]` is that of one of them."""
 
     values: Sequence[Any]
-    """The distinct values; some of them may not occur."""
+    """The values that occur, nearly always each of them once; there may be others, too."""
     codes: Codes
     """Shape (n,), places in `values`."""
 
@@ -96,13 +98,14 @@ class Columns(Table):
             times = [search.event_time.timestamp() for search in searches]
         fields = {}
         for name, column in zip(FIELDS, zip(*map(_row, searches), strict=True), strict=False):
+            if len(column) > SAMPLE and len(set(column[:SAMPLE])) > SAMPLE // 2:
+                # Hardly ever the same twice: to look for the same costs more than it saves.
+                fields[name] = Column(column, np.arange(len(column), dtype=_width(len(column))))
+                continue
             places: dict[Any, int] = dict.fromkeys(column, 0)
             if len(places) == 1:
                 if column[0] != _DEFAULTS[name]:
                     fields[name] = Column([column[0]], np.zeros(len(column), np.uint8))
-                continue
-            if len(places) == len(column):
-                fields[name] = Column(column, np.arange(len(column), dtype=_width(len(places))))
                 continue
             places.update(zip(places, range(len(places)), strict=True))
             codes = np.fromiter(map(places.__getitem__, column), _width(len(places)), len(column))
@@ -223,8 +226,9 @@ class _Joined:
         # Only values that occur: what else a part knows is another table's.
         used = np.flatnonzero(np.bincount(part.codes, minlength=len(part.values)))
         found = [part.values[code] for code in used.tolist()]
-        places = self.places
-        new = [value for value in found if value not in places] if places else found
+        places, new = self.places, dict.fromkeys(found)
+        if places:
+            new = {value: None for value in new if value not in places}
         places.update(zip(new, range(len(places), len(places) + len(new)), strict=True))
         self.values += new
         translated = np.zeros(len(part.values), np.int32)
@@ -261,20 +265,29 @@ class Packed(Struct, array_like=True):
 
 
 def pack(table: Table) -> Packed:
-    """The form in which a table is sent and kept. Equal searches give equal bytes, however the table
-    came about: values stand in the order of their first search."""
+    """The form in which a table is sent."""
+    fields = {name: _packed(*table.column(name)) for name in table.filled}
+    return Packed(table.event_ids, table.times.astype("<f8").tobytes(), fields)
+
+
+def pack_exactly(table: Table) -> Packed:
+    """The form in which a table is kept: equal searches give equal bytes, however it came about."""
     fields = {}
     for name in sorted(table.filled):
         values, codes = table.column(name)
         used, first, which = np.unique(codes, return_index=True, return_inverse=True)
         order = np.argsort(first)
-        values = [values[code] for code in used[order].tolist()]
-        if values == [_DEFAULTS[name]]:
-            continue
-        rank = np.empty(len(used), np.dtype(_width(len(values))).newbyteorder("<"))
-        rank[order] = np.arange(len(used))
-        fields[name] = values, b"" if len(values) == 1 else rank[which].tobytes()
+        found = [values[code] for code in used[order].tolist()]
+        if found != [_DEFAULTS[name]]:
+            rank = np.empty(len(used), np.int64)
+            rank[order] = np.arange(len(used))
+            fields[name] = _packed(found, rank[which])
     return Packed(table.event_ids, table.times.astype("<f8").tobytes(), fields)
+
+
+def _packed(values: Sequence[Any], codes: Codes) -> tuple[list[Any], bytes]:
+    wide = np.dtype(_width(len(values))).newbyteorder("<")
+    return list(values), b"" if len(values) == 1 else codes.astype(wide).tobytes()
 
 
 def unpack(packed: Packed) -> Columns:

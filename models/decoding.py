@@ -36,7 +36,7 @@ _IDENTITIES = (
     "operator_id", "requesting_agency", "role", "case_number", "subject_ref", "workstation_id",
     "approver_id", "second_reviewer_id", "incident_area", "probe_hash", "offence_code",
 )  # fmt: skip
-_OTHER_TIMES = ("ingest_time", "incident_time")
+_TIMES = ("event_time", "ingest_time", "incident_time")
 
 
 def decode(raw: bytes, arrival: float | None) -> Search | Tick | Refusal:
@@ -75,6 +75,13 @@ def read(raw: bytes) -> Search | Tick | Refusal:
     # JSON can hold a forbidden character only escaped, as DEL, or beyond ASCII: most messages do not.
     if (b"\\" in raw or b"\x7f" in raw or not raw.isascii()) and (fault := _forbidden(search)):
         return fault
+    # Most logs speak of UTC and of one of the two other times.
+    if (
+        _is_plain(search.event_time)
+        and search.incident_time is None
+        and (search.ingest_time is None or _is_plain(search.ingest_time))
+    ):
+        return search
     return _in_utc(search)
 
 
@@ -99,18 +106,17 @@ def _payload(raw: bytes) -> bytes | None:
 
 
 def _in_utc(search: Search) -> Search | Refusal:
-    moment = search.event_time
-    if moment.tzinfo is not UTC or not 2000 <= moment.year <= 2099:
-        if fault := _out_of_range("event_time", moment):
-            return fault
-        search.event_time = moment.astimezone(UTC)
-    for field in _OTHER_TIMES:
+    for field in _TIMES:
         moment = getattr(search, field)
-        if moment is not None and (moment.tzinfo is not UTC or not 2000 <= moment.year <= 2099):
+        if moment is not None and not _is_plain(moment):
             if fault := _out_of_range(field, moment):
                 return fault
             setattr(search, field, moment.astimezone(UTC))
     return search
+
+
+def _is_plain(moment: datetime) -> bool:
+    return moment.tzinfo is UTC and 2000 <= moment.year <= 2099
 
 
 def _out_of_range(field: str, moment: datetime) -> Refusal | None:

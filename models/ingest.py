@@ -21,17 +21,20 @@ from models.detectors.base import SourceDetector
 from models.packing import Packing, encode_pack
 from models.pseudonym import Pseudonyms
 from models.reference import Reference
-from models.search import STAFF_FIELDS, Refusal, Search, Tick, encode_search
+from models.search import MAX_CLOCK_LEAD, STAFF_FIELDS, Refusal, Search, Tick, encode_search
 from models.source import NEVER, SourceLog
 from models.stage import Message, Output, Record
 
 #: Raised when older state cannot be used by this code.
-VERSION = 1
+VERSION = 2
 #: A source's watermark is passed on when it enters another quarter hour.
 MARK_STEP = 900.0
 #: Most bytes of a refused message that its dead letter repeats; the whole is at its raw offset.
 KEPT_BYTES = 64 * 1024
 HOUR = 3600.0
+
+#: Searches of an agency that make a pack: while they are few, they are still in the processor's cache.
+AT_ONCE = 500
 
 SourceDetectors = Callable[[str], tuple[SourceDetector, ...]]
 
@@ -77,7 +80,6 @@ class IngestStage:
         self._detectors = detectors
         self._digest = config_digest
         self._pseudonym = pseudonyms or Pseudonyms()
-        self._completes = self._pseudonym.keyed or bool(reference.roster)
         self._partition = partition
         self._logs: dict[str, SourceLog] = {}
         self._registry = _Registry({}, {})
@@ -95,18 +97,23 @@ class IngestStage:
         output = Output()
         packs: dict[str, Packing] = {}
         accepted = late = duplicates = ticks = 0
-        dirty = self._dirty
+        dirty, logs, keyed, enriches = (
+            self._dirty,
+            self._logs,
+            self._pseudonym.keyed,
+            bool(self._reference.roster),
+        )
         for record in records:
             offset, value, arrival = record
             event = read(value)
             if type(event) is Search:
                 at = event.event_time.timestamp()
-                if arrival is not None and (fault := clock_fault("event_time", at, arrival)):
-                    self._refuse(output, record, fault)
+                if arrival is not None and at > arrival + MAX_CLOCK_LEAD:
+                    self._refuse(output, record, clock_fault("event_time", at, arrival))
                     continue
                 source_id = event.source_id
-                log = self._logs.get(source_id) or self._log(source_id)
-                if self._completes:
+                log = logs.get(source_id) or self._log(source_id)
+                if keyed or (enriches and (event.role is None or event.training_expires_on is None)):
                     self._complete(event)
                 verdict = log.take(event, at)
                 dirty.add(source_id)
@@ -122,6 +129,8 @@ class IngestStage:
                     pack.offsets.append(offset)
                     pack.searches.append(event)
                     pack.times.append(at)
+                    if len(pack.times) >= AT_ONCE:
+                        _send(output, packs.pop(agency_id))
                 elif verdict == "late":
                     late += 1
                     self._feed(source_id, event.agency_id)
@@ -146,9 +155,8 @@ class IngestStage:
                 self._tick(packs, output, event)
             else:
                 self._refuse(output, record, event)  # type: ignore[arg-type]
-        for agency_id, pack in packs.items():
-            key = agency_id.encode()
-            output.messages += (Message("searches", key, value) for value in encode_pack(pack.finish()))
+        for pack in packs.values():
+            _send(output, pack)
         for name, number in (
             ("accepted", accepted),
             ("late", late),
@@ -205,7 +213,8 @@ class IngestStage:
                 pack = self._pack(packs, agency_id)
                 pack.marks.append((len(pack.searches), source_id, step))
 
-    def _refuse(self, output: Output, record: Record, refusal: Refusal) -> None:
+    def _refuse(self, output: Output, record: Record, refusal: Refusal | None) -> None:
+        assert refusal is not None
         kept = record.value[:KEPT_BYTES]
         letter = DeadLetter(
             reason=refusal.reason,
@@ -292,6 +301,11 @@ _CONFLICT = Refusal(
     field="event_id",
     detail="a search with this event_id but other content was taken before; event ids must be unique",
 )
+
+
+def _send(output: Output, packing: Packing) -> None:
+    key = packing.agency_id.encode()
+    output.messages += (Message("searches", key, value) for value in encode_pack(packing.finish()))
 
 
 def _write(output: Output, alerts: Sequence[Alert]) -> None:

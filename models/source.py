@@ -14,6 +14,7 @@ messages within the source, never on other sources or on a clock.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Literal
 from zlib import crc32
 
@@ -30,14 +31,9 @@ Verdict = Literal["accepted", "late", "duplicate", "conflict"]
 NEVER = float("-inf")
 
 
-class _OpenDay(Struct, array_like=True):
-    """The accepted searches of a day, as they arrived."""
-
-    event_ids: list[str]
-    checks: list[int]
-    """Check sums of what must not differ in a repeat."""
-    times: list[float]
-    sequences: list[int | None]
+#: An accepted search: event_time in epoch seconds, event_id, source_sequence, and a check sum of
+#: what must not differ in a repeat.
+_Taken = tuple[float, str, int | None, int]
 
 
 class _State(Struct, array_like=True):
@@ -74,7 +70,12 @@ class SourceLog:
         self._detectors = detectors
         self._book = book
         self._state = _State(NEVER, NEVER, NEVER, False, NEVER, None, "")
-        self._open: dict[int, _OpenDay] = {}
+        self.watermark = NEVER
+        """Epoch seconds; minus infinity before anything is known."""
+        self._open: dict[int, list[_Taken]] = {}
+        # The open day of the latest search, and between which times it lies.
+        self._today: list[_Taken] = []
+        self._today_from = self._today_until = 0.0
         self._changed = {"book", "detectors"}
         self._touched: set[int] = set()
         """Open days that changed since the last snapshot."""
@@ -85,40 +86,38 @@ class SourceLog:
         self.next_mark = NEVER
         """From this watermark on there is something to close or to pass on."""
 
-    @property
-    def watermark(self) -> float:
-        """Epoch seconds; minus infinity before anything is known."""
-        return self._state.watermark
-
     def take(self, search: Search, at: float) -> Verdict:
         """Judge one search with event time `at` and remember it when it is accepted."""
-        state = self._state
         event_id = search.event_id
-        check = _check(search, at)
+        check = crc32(_encode(_told(search)), int(at * 1e6) & 0xFFFFFFFF)
         known = self._seen.get(event_id)
         if known is not None:
             return "duplicate" if known == check else "conflict"
+        state = self._state
         state.heard = state.tick
-        if at < state.watermark:
+        if at < self.watermark:
             return "late"
         self._seen[event_id] = check
-        day = self._days.at(at).day
-        opened = self._open.get(day)
-        if opened is None:
-            opened = self._open[day] = _OpenDay([], [], [], [])
-        opened.event_ids.append(event_id)
-        opened.checks.append(check)
-        opened.times.append(at)
-        opened.sequences.append(search.source_sequence)
-        self._touched.add(day)
+        if not self._today_from <= at < self._today_until:
+            self._turn(at)
+        self._today.append((at, event_id, search.source_sequence, check))
         if at > state.latest:
             state.ended = False
-            state.second, state.latest, state.latest_event = state.latest, at, search.event_id
+            state.second, state.latest, state.latest_event = state.latest, at, event_id
         elif state.second < at < state.latest:
             state.second = at
-        if state.second - self.lateness > state.watermark:
-            state.watermark = state.second - self.lateness
+        else:
+            return "accepted"
+        if state.second - self.lateness > self.watermark:
+            self.watermark = state.second - self.lateness
         return "accepted"
+
+    def _turn(self, at: float) -> None:
+        """Go to the open day of a time."""
+        day = self._days.at(at).day
+        self._today = self._open.setdefault(day, [])
+        self._today_from, self._today_until = self._days.start(day), self._days.end(day)
+        self._touched.add(day)
 
     def tick(self, at: float, *, named: bool, end: bool = False) -> list[Alert]:
         """Time has reached `at`, epoch seconds; `named` when the tick is for this source alone,
@@ -133,7 +132,7 @@ class SourceLog:
         state.alive = state.alive or state.latest > at - self.idle
         if not (named or state.alive or at - state.heard > self.idle):
             return []
-        state.watermark = max(state.watermark, at - self.idle)
+        self.watermark = max(self.watermark, at - self.idle)
         state.ended = state.ended or end
         alerts = []
         if state.latest > NEVER and not state.ended:
@@ -159,7 +158,7 @@ class SourceLog:
             first = state.closed
         alerts: list[Alert] = []
         day = first + 1
-        while self._days.end(day) <= state.watermark:
+        while self._days.end(day) <= self.watermark:
             alerts += self._close(day)
             state.closed = day
             day += 1
@@ -168,12 +167,12 @@ class SourceLog:
         return alerts
 
     def _close(self, number: int) -> list[Alert]:
-        opened = self._open.pop(number, None) or _OpenDay([], [], [], [])
-        self._touched.add(number)
-        for event_id in opened.event_ids:
-            del self._seen[event_id]
         # Ids are unique, so sequence numbers, of which some may be None, are never compared.
-        rows = sorted(zip(opened.times, opened.event_ids, opened.sequences, strict=True))
+        rows = sorted(self._open.pop(number, ()))
+        self._touched.add(number)
+        self._today_until = self._today_from
+        for _, event_id, _, _ in rows:
+            del self._seen[event_id]
         day = SourceDay(
             source_id=self.source_id,
             number=number,
@@ -193,12 +192,13 @@ class SourceLog:
     def snapshot(self, *, full: bool) -> dict[str, bytes]:
         """State blocks: `state`, `book`, `day/N` for each open day, `detector/NAME/BLOCK`."""
         changed = self._changed
-        blocks = {"state": _pack(self._state)}
+        self._state.watermark = self.watermark
+        blocks = {"state": _encode(self._state)}
         if full or "book" in changed:
             blocks["book"] = self._book.snapshot()
         for number, opened in self._open.items():
             if full or number in self._touched:
-                blocks[f"day/{number}"] = _pack(opened)
+                blocks[f"day/{number}"] = _encode(opened)
         if full or "detectors" in changed:
             for detector in self._detectors:
                 for name, block in detector.snapshot().items():
@@ -206,6 +206,7 @@ class SourceLog:
         if not full:
             blocks |= {f"day/{number}": b"" for number in self._touched if number not in self._open}
         self._touched.clear()
+        self._today_until = self._today_from
         changed.clear()
         return blocks
 
@@ -213,11 +214,12 @@ class SourceLog:
         """Take back a full snapshot. Raises ValueError when a block cannot be read."""
         try:
             self._state = msgspec.msgpack.decode(blocks["state"], type=_State)
+            self.watermark = self._state.watermark
             for name, block in blocks.items():
                 if name.startswith("day/"):
-                    opened = msgspec.msgpack.decode(block, type=_OpenDay)
+                    opened = msgspec.msgpack.decode(block, type=list[_Taken])
                     self._open[int(name[4:])] = opened
-                    self._seen.update(zip(opened.event_ids, opened.checks, strict=True))
+                    self._seen.update((event_id, check) for _, event_id, _, check in opened)
             self._book.restore(blocks["book"])
         except (KeyError, msgspec.DecodeError) as error:
             raise ValueError(f"state of source {self.source_id!r} cannot be read: {error!r}") from error
@@ -226,16 +228,10 @@ class SourceLog:
             detector.restore({n[len(prefix) :]: b for n, b in blocks.items() if n.startswith(prefix)})
 
 
-def _check(search: Search, at: float) -> int:
-    """What a repeat of an event must agree in. Times of arrival, sequence numbers and what is known
-    later (outcomes, training) may differ."""
-    said = (
-        f"{search.requester_id}\0{search.agency_id}\0{search.tool}\0{search.purpose}\0"
-        f"{search.case_number}\0{search.subject_ref}\0{search.image_source}\0{search.unit_id}\0"
-        f"{search.search_type}\0{search.gallery}\0{search.warrant_ref}\0{search.exigent}\0"
-        f"{search.requesting_agency}\0{search.workstation_id}\0{search.approver_id}"
-    )
-    return crc32(said.encode(), int(at * 1e6) & 0xFFFFFFFF)
-
-
-_pack = msgspec.msgpack.Encoder(order="deterministic").encode
+#: What a repeat of an event must agree in, besides its time. Times of arrival, sequence numbers and
+#: what is known later (outcomes, training) may differ.
+_told = attrgetter(
+    "requester_id", "agency_id", "tool", "purpose", "case_number", "subject_ref", "image_source", "unit_id",
+    "search_type", "gallery", "warrant_ref", "exigent", "requesting_agency", "workstation_id", "approver_id",
+)  # fmt: skip
+_encode = msgspec.msgpack.Encoder(order="deterministic").encode

@@ -6,6 +6,8 @@ One stage serves one partition of `searches`; every agency in it is watched by i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
 
 from models.agency import NEVER, Agency
 from models.alert import encode_alert
@@ -45,11 +47,11 @@ class WatchStage:
         """Take packs in offset order. Raises ValueError for a record that is not a pack: only this
         program writes the topic, so nothing may be skipped."""
         output = Output()
-        for record in records:
-            pack = decode_pack(record.value)
-            agency = self._agencies.get(pack.agency_id) or self._agency(pack.agency_id)
-            self._dirty.add(pack.agency_id)
-            alerts, after, repeats = agency.take(pack)
+        packs = (decode_pack(record.value) for record in records)
+        for agency_id, own in groupby(packs, attrgetter("agency_id")):
+            agency = self._agencies.get(agency_id) or self._agency(agency_id)
+            self._dirty.add(agency_id)
+            alerts, after, repeats = agency.take(list(own))
             for alert in alerts:
                 output.messages.append(Message("alerts", alert.alert_id.encode(), encode_alert(alert)))
                 output.count("alerts", f"{alert.detector}|{alert.kind}|{alert.severity}|{alert.status}")

@@ -13,7 +13,7 @@ import numpy as np
 from msgspec import Meta, Struct
 
 from models.alert import Finding, Severity
-from models.columns import Ints, Packed, Table, pack, unpack
+from models.columns import Ints, Packed, Table, pack_exactly, unpack
 from models.days import LocalDays
 from models.detectors.base import Arrivals, Day, Detector, Settings
 from models.windows import OpenDay, manual
@@ -62,6 +62,12 @@ class _Visit(NamedTuple):
     unit: str
     at: float
     event: str
+
+
+class _OpenVisits(NamedTuple):
+    day: OpenDay
+    rows: dict[Pair, int]
+    """Of each pair the row that came first."""
 
 
 class _Learned(Struct, array_like=True):
@@ -115,8 +121,9 @@ class RepeatSubject(Detector):
         self._by_requester: dict[str, int] = {}
         self._by_subject: dict[str, int] = {}
         self._total = 0
-        self._open: dict[int, tuple[OpenDay, dict[Pair, int]]] = {}
-        """By open day its table, and of each pair the row that came first."""
+        self._open: dict[int, _OpenVisits] = {}
+        self._days_open: dict[Pair, int] = {}
+        """On how many open days a pair has a visit."""
 
     def observe(self, arrivals: Sequence[Arrivals]) -> Iterable[tuple[int, Finding]]:
         """A first visit of the day to somebody who was visited before is judged at once."""
@@ -129,17 +136,18 @@ class RepeatSubject(Detector):
         for place, day, row, pair in came:
             today = self._open.get(day.number)
             if today is None:
-                today = self._open[day.number] = day, {}
-            if pair in today[1]:
+                today = self._open[day.number] = _OpenVisits(day, {})
+            if pair in today.rows:
                 continue
-            today[1][pair] = row
+            today.rows[pair] = row
+            self._days_open[pair] = days = self._days_open.get(pair, 0) + 1
             before = self._pairs.get(pair, ())
-            if len(before) + len(self._open) < self.settings.minimum_visits:
+            if len(before) + days < self.settings.minimum_visits:
                 continue
             now = [
-                (table, open_pairs[pair])
-                for number, (table, open_pairs) in sorted(self._open.items(), key=itemgetter(0))
-                if number <= day.number and pair in open_pairs
+                (one.day, one.rows[pair])
+                for number, one in sorted(self._open.items(), key=itemgetter(0))
+                if number <= day.number and pair in one.rows
             ]
             if len(before) + len(now) < self.settings.minimum_visits:
                 continue
@@ -150,7 +158,7 @@ class RepeatSubject(Detector):
 
     def close(self, day: Day) -> Iterable[Finding]:
         """Judge every pair with a visit on the day, then learn from it."""
-        self._open.pop(day.number, None)
+        self._shut(day.number)
         if self._learned.first_day is None and len(day):
             self._learned.first_day = day.number
         self._forget(day.number - self.settings.horizon_days)
@@ -181,6 +189,15 @@ class RepeatSubject(Detector):
             reached[0] += len(today) - len(again)
         self._remember(day, today)
         return findings
+
+    def _shut(self, number: int) -> None:
+        """Let go of an open day."""
+        shut = self._open.pop(number, None)
+        for pair in shut.rows if shut is not None else ():
+            if self._days_open[pair] == 1:
+                del self._days_open[pair]
+            else:
+                self._days_open[pair] -= 1
 
     def _judge(self, visits: list[_Visit], day: int) -> Finding | None:
         settings = self.settings
@@ -274,7 +291,7 @@ class RepeatSubject(Detector):
             known = self._pairs.get(pair, ())
             kept += rows[: MOST_VISITS - len(known)]
         if kept:
-            self._keep(day.number, pack(day.only(_KEPT, np.array(kept, np.int64))))
+            self._keep(day.number, pack_exactly(day.only(_KEPT, np.array(kept, np.int64))))
 
     def _keep(self, number: int, packed: Packed) -> None:
         """Enter a day's visits into what is known of pairs, requesters and subjects."""

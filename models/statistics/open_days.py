@@ -8,7 +8,7 @@ is taken to follow it: the complete days decide in the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -85,6 +85,7 @@ class OpenDays:
         self._allowance = allowance
         self._name = name
         self._days: dict[int, _Watched] = {}
+        self._outlooks: dict[int, Expectation] = {}
 
     def add(self, day: OpenDay, column: Column, rows: Ints) -> Iterator[Critical]:
         """Count the searches in `rows`, all newer than those before. Gives, once a key and day, the
@@ -111,6 +112,7 @@ class OpenDays:
     def closed(self, day: int) -> None:
         """Let go of a day that has been closed; what is critical on the others is now stale."""
         self._days.pop(day, None)
+        self._outlooks.clear()
         for watched in self._days.values():
             watched.outlook = None
 
@@ -119,7 +121,7 @@ class OpenDays:
         tally = watched.tallies.get(key)
         if tally is None:
             tally = watched.tallies[key] = self._tally(watched, column, key, row)
-        tally.add(watched.day.search(row))
+        _count(tally, watched.day, [row])
         if tally.told or not self._reaches(watched, key, tally):
             return None
         tally.told = True
@@ -135,7 +137,11 @@ class OpenDays:
 
     def _prepare(self, watched: _Watched, column: Column) -> None:
         number = watched.day.number
-        watched.outlook = self._counts.outlook(number)
+        # What is expected of an open day hangs on its weekday alone.
+        outlook = self._outlooks.get(number % 7)
+        if outlook is None:
+            outlook = self._outlooks[number % 7] = self._counts.outlook(number)
+        watched.outlook = outlook
         watched.judged = self._rule.judged(self._counts, number)
         watched.by_row = self._rule.screen(watched.outlook, watched.judged)
         watched.screens = watched.screens[:0]
@@ -167,8 +173,7 @@ class OpenDays:
         # Cases already counted on closed days, as they stand now.
         before = frozenset(self._cases.before(key)) if self._cases is not None else frozenset()
         tally = Tally(float(watched.day.times[start]), before)
-        for row in rows:
-            tally.add(watched.day.search(row))
+        _count(tally, watched.day, rows)
         return tally
 
     def _reaches(self, watched: _Watched, key: str, tally: Tally) -> bool:
@@ -179,3 +184,10 @@ class OpenDays:
             return False
         row = self._counts.history.rows[key]
         return self._rule.reaches(watched.outlook, watched.judged, row, count)
+
+
+def _count(tally: Tally, day: OpenDay, rows: Sequence[int]) -> None:
+    numbers, subjects, units = (day.column(name) for name in ("case_number", "subject_ref", "unit_id"))
+    for row in rows:
+        case = numbers.values[numbers.codes[row]] or subjects.values[subjects.codes[row]]
+        tally.add(case, units.values[units.codes[row]], day.event_ids[row])

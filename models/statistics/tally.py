@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 
 from models.columns import Ints
-from models.search import Search
 from models.windows import Day, Groups
 
 #: Most event ids, and most case keys, that are remembered of a key and day.
@@ -38,18 +37,17 @@ class Tally:
         self.ids: list[str] = []
         self.unit_id = ""
 
-    def add(self, search: Search) -> None:
+    def add(self, case: str | None, unit_id: str, event_id: str) -> None:
         """Count a search."""
         self.searches += 1
-        case = search.case_number or search.subject_ref
         if case is None:
             self.new += 1
         elif case not in self.cases:
             self.cases.add(case)
             self.new += case not in self.before
         if self.searches <= MOST_REMEMBERED:
-            self.ids.append(search.event_id)
-        self.unit_id = search.unit_id
+            self.ids.append(event_id)
+        self.unit_id = unit_id
 
     def count(self, allowance: int) -> int:
         """New cases, or the searches beyond the allowance if they are more.
