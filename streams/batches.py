@@ -46,8 +46,8 @@ class BatchScheduler(DefaultSchedulingStrategy):
     """
 
     most = 5000
-    #: A stage may make one message of a batch, and Kafka takes a message of 1 MB.
-    most_bytes = 750_000
+    #: A batch is absorbed in one go, which keeps everything else waiting.
+    most_bytes = 1_500_000
 
     def __init__(self) -> None:
         self.next_offset: dict[TP, int] = {}

@@ -19,6 +19,9 @@ from streams.batches import Batch
 from streams.refusals import RefusalLimit
 from streams.state import StateWriter
 
+#: Seconds without a batch after which a large state is written like a small one.
+QUIET = 0.2
+
 #: Sends the messages in order and returns when Kafka has confirmed all of them.
 SendAll = Callable[[Sequence[Message]], Awaitable[None]]
 
@@ -83,7 +86,7 @@ class PartitionRunner:
         self._state = state
         self._refusals = refusals
         self._interval = self._pause = checkpoint_interval
-        self._written_at = time.monotonic()
+        self._written_at = self._absorbed_at = time.monotonic()
         self._closed = False
         # A checkpoint must see the stage between two batches, never inside one.
         self._turn = asyncio.Lock()
@@ -120,6 +123,7 @@ class PartitionRunner:
         await self._send(output.messages)
         faults.reach("after-messages")
         self._next = records[-1].offset + 1
+        self._absorbed_at = time.monotonic()
         metrics.bump(self.agent, output.counts)
         metrics.CONSUMED.labels(self.agent).inc(len(records))
         metrics.BATCHES.labels(self.agent).inc()
@@ -128,8 +132,10 @@ class PartitionRunner:
     async def checkpoint(self, *, force: bool = False) -> None:
         """Write the changed state if something was absorbed and the interval is over, or forced."""
         async with self._turn:
-            due = force or time.monotonic() - self._written_at >= self._pause
-            if not self._closed and due and self._next > self.durable:
+            now = time.monotonic()
+            quiet = now - self._absorbed_at >= QUIET
+            pause = self._interval if quiet else self._pause
+            if not self._closed and self._next > self.durable and (force or now - self._written_at >= pause):
                 await self._write()
 
     async def _write(self) -> None:

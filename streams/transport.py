@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 #: Seconds of a fetch while a full partition waits to be read on. Faust would sit out a whole
 #: second in a fetch that excludes the partition, however soon its queue is empty again.
 SHORT_POLL = 0.02
+#: Milliseconds for which Kafka may hold a fetch back when it has nothing. aiokafka has one fetch at a
+#: time in flight per node: one that waits for empty partitions keeps the others' records waiting, for
+#: 1.5 s as Faust sets it. What is produced meanwhile ends the wait at once.
+FETCH_WAIT_MS = 40
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -38,6 +42,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     def probewatch(self) -> ProbewatchApp:
         """The application, by its own type."""
         return cast("ProbewatchApp", self.app)
+
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        return consumer
 
     async def on_start(self) -> None:
         """Start, and from then on note each heartbeat that the coordinator confirms."""
