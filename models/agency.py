@@ -112,6 +112,8 @@ class Agency:
         self._changed = {"book", "detectors"}
         self._touched: set[int] = set()
         """Open days that changed since the last snapshot."""
+        self._due = NEVER
+        """A mark below this closes no day; the end of the next one when it is known."""
         self._stored: set[str] = set()
 
     @property
@@ -135,7 +137,10 @@ class Agency:
             if watermark <= state.marks.get(source_id, NEVER):
                 continue
             state.marks[source_id] = watermark
-            if self._days.end(self._next_day(intake, first, place)) <= self.watermark:
+            if (
+                watermark >= self._due
+                and self._days.end(self._next_day(intake, first, place)) <= self.watermark
+            ):
                 # Only where a day closes does it matter what came before and what after.
                 self._accept(intake, first, place)
                 first = place
@@ -222,6 +227,7 @@ class Agency:
             alerts += self._close(day)
             state.closed = day
             day += 1
+            self._due = self._days.end(day)
             self._changed.update(("book", "detectors"))
         return alerts
 

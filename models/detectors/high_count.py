@@ -185,10 +185,7 @@ class HighCount(Detector):
         """Judge every key whose day is above its expectation, then learn from the day."""
         counts, past = self._counts, self._counts.history
         made = totals(day, self._by_key(day), self._cases.before if self._cases is not None else None)
-        if self.settings.by == "requester":
-            self._service.follow(day.number)
-        pairs = zip(made.names, made.units, strict=True)
-        rows = np.array([self._row(key, unit, day.number) for key, unit in pairs], np.int64)
+        rows = self._rows(made, day.number)
         told = counts.close(day.number, rows, made.counted(self._allowance), made.searches)
         self._evidence.close(day.number, made)
         if self._cases is not None:
@@ -221,17 +218,25 @@ class HighCount(Detector):
             )
         return sorted(findings, key=lambda finding: finding.entity)
 
-    def _row(self, key: str, unit_id: str, number: int) -> int:
-        past = self._counts.history
-        row = past.rows.get(key)
-        if self.settings.by == "requester":
-            if row is None:
-                return self._service.enter(key, unit_id, number)
-            self._service.moved(row, unit_id)
-            return row
-        if row is None:
-            row = past.enter(key, self._counts.group(key if self.settings.over == "none" else ""))
-        return row
+    def _rows(self, made: Totals, number: int) -> Ints:
+        """The row of each key, new ones entered."""
+        past, service = self._counts.history, self._service
+        by_person = self.settings.by == "requester"
+        if by_person:
+            service.follow(number)
+        rows = np.array([past.rows.get(key, -1) for key in made.names], np.int64)
+        for place in np.flatnonzero(rows < 0).tolist():
+            key = made.names[place]
+            if by_person:
+                rows[place] = service.enter(key, made.units[place], number)
+            else:
+                group = self._counts.group(key if self.settings.over == "none" else "")
+                rows[place] = past.enter(key, group)
+        if by_person:
+            # The roster tells of all others where they are.
+            for place in np.flatnonzero(past.since[rows] == 0).tolist():
+                service.moved(int(rows[place]), made.units[place])
+        return rows
 
     def _finding(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from operator import itemgetter
@@ -118,8 +119,8 @@ class RepeatSubject(Detector):
         """The case of each of these visits."""
         self._pairs: dict[Pair, tuple[int, ...]] = {}
         """The visits of a pair, oldest first: day << 32 | row in that day's table."""
-        self._by_requester: dict[str, int] = {}
-        self._by_subject: dict[str, int] = {}
+        self._by_requester: Counter[str] = Counter()
+        self._by_subject: Counter[str] = Counter()
         self._total = 0
         self._open: dict[int, _OpenVisits] = {}
         self._days_open: dict[Pair, int] = {}
@@ -297,14 +298,14 @@ class RepeatSubject(Detector):
         """Enter a day's visits into what is known of pairs, requesters and subjects."""
         table = unpack(packed)
         self._packed[number], self._by_day[number], self._cases[number] = packed, table, _cases(table)
-        pairs, made, met = self._pairs, self._by_requester, self._by_subject
-        for visit, pair in enumerate(_pairs(table, np.arange(len(table))), number << 32):
-            known = pairs.get(pair)
-            pairs[pair] = (visit,) if known is None else (*known, visit)
-            requester, subject = pair
-            made[requester] = made.get(requester, 0) + 1
-            met[subject] = met.get(subject, 0) + 1
-        self._total += len(table)
+        made = list(_pairs(table, np.arange(len(table))))
+        visits = zip(made, range(number << 32, (number << 32) + len(made)), strict=True)
+        known = self._pairs
+        for pair, visit in visits:
+            known[pair] = (*known[pair], visit) if pair in known else (visit,)
+        self._by_requester.update(map(itemgetter(0), made))
+        self._by_subject.update(map(itemgetter(1), made))
+        self._total += len(made)
 
     def _forget(self, before: int) -> None:
         for number in [number for number in self._by_day if number < before]:
