@@ -189,7 +189,7 @@ class Growing(Table):
         if joined is None:
             joined = self._fields[name] = _Joined()
         for part in self._parts[joined.parts :]:
-            joined.add(part.column(name))
+            joined.add(part.column(name), sparse=isinstance(part, Rows))
         return Column(joined.values, joined.codes[: len(self)])
 
     def search(self, row: int) -> Search:
@@ -219,21 +219,26 @@ class _Joined:
         self.values: list[Any] = []
         self.codes: NDArray[np.int32] = np.zeros(64, np.int32)
 
-    def add(self, part: Column) -> None:
+    def add(self, part: Column, *, sparse: bool) -> None:
+        """Put a part's column behind; `sparse` when it may have values that do not occur."""
         end = self.size + len(part.codes)
         if end > len(self.codes):
             self.codes = _longer(self.codes, 2 * end)
-        # Only values that occur: what else a part knows is another table's.
-        used = np.flatnonzero(np.bincount(part.codes, minlength=len(part.values)))
-        found = [part.values[code] for code in used.tolist()]
-        places, new = self.places, dict.fromkeys(found)
+        values = part.values
+        if sparse:
+            used = np.flatnonzero(np.bincount(part.codes, minlength=len(values)))
+            values = [values[code] for code in used.tolist()]
+        places, new = self.places, dict.fromkeys(values)
         if places:
             new = {value: None for value in new if value not in places}
         places.update(zip(new, range(len(places), len(places) + len(new)), strict=True))
         self.values += new
-        translated = np.zeros(len(part.values), np.int32)
-        translated[used] = np.fromiter(map(places.__getitem__, found), np.int32, len(found))
-        self.codes[self.size : end] = translated[part.codes]
+        here = np.fromiter(map(places.__getitem__, values), np.int32, len(values))
+        if sparse:
+            translated = np.zeros(len(part.values), np.int32)
+            translated[used] = here
+            here = translated
+        self.codes[self.size : end] = here[part.codes]
         self.size = end
         self.parts += 1
 

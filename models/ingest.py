@@ -104,8 +104,8 @@ class IngestStage:
             bool(self._reference.roster),
         )
         for record in records:
-            offset, value, arrival = record
-            event = read(value)
+            arrival = record.timestamp
+            event = read(record.value)
             if type(event) is Search:
                 at = event.event_time.timestamp()
                 if arrival is not None and at > arrival + MAX_CLOCK_LEAD:
@@ -126,7 +126,7 @@ class IngestStage:
                     pack = packs.get(agency_id)
                     if pack is None:
                         pack = self._pack(packs, agency_id)
-                    pack.offsets.append(offset)
+                    pack.offsets.append(record.offset)
                     pack.searches.append(event)
                     pack.times.append(at)
                     if len(pack.times) >= AT_ONCE:
@@ -136,7 +136,7 @@ class IngestStage:
                     self._feed(source_id, event.agency_id)
                     pack = self._pack(packs, event.agency_id)
                     pack.late.append(len(pack.searches))
-                    pack.offsets.append(offset)
+                    pack.offsets.append(record.offset)
                     pack.searches.append(event)
                     pack.times.append(at)
                     output.messages.append(Message("searches.late", source_id.encode(), encode_search(event)))

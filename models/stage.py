@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
+from msgspec import Struct
+
 #: Logical topics; the shell maps them to Kafka names.
 Topic = Literal["searches", "searches.refused", "searches.late", "alerts"]
 
 
-class Record(NamedTuple):
+class Record(Struct, frozen=True, gc=False):
     """One record read from the stage's input partition. `timestamp` is its arrival in epoch
     seconds, or None when unknown (a file)."""
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from models.days import LocalDays
 from models.search import Search
 
 Flags = NDArray[np.bool_]
+T = TypeVar("T")
 
 
 def manual(table: Table) -> Flags:
@@ -146,9 +147,7 @@ class Day(Table):
         self._times = searches.times[self._order]
         self._days = days
         self._columns: dict[str, Column] = {}
-        self._groups: dict[str, Groups] = {}
-        self._cases: Column | None = None
-        self._hours: Ints | None = None
+        self._made: dict[Hashable, Any] = {}
         ids = searches.event_ids
         self.event_ids = [ids[row] for row in self._order.tolist()]
 
@@ -170,16 +169,12 @@ class Day(Table):
     @property
     def hours(self) -> Ints:
         """Local hour 0-23 of each search."""
-        if self._hours is None:
-            self._hours = self._days.all_at(self._times)[1]
-        return self._hours
+        return self.once("hours", lambda: self._days.all_at(self._times)[1])
 
     @property
     def cases(self) -> Column:
         """The case of each search: its case number, else its subject, else none (code -1)."""
-        if self._cases is None:
-            self._cases = _cases(self.column("case_number"), self.column("subject_ref"))
-        return self._cases
+        return self.once("cases", lambda: _cases(self.column("case_number"), self.column("subject_ref")))
 
     @property
     def searches(self) -> list[Search]:
@@ -198,12 +193,15 @@ class Day(Table):
         """Some rows with some fields, in the order of `rows`."""
         return Rows(Columns(self.event_ids, self._times, {name: self.column(name) for name in names}), rows)
 
+    def once(self, what: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gives, made once a day and shared by all who ask for the same."""
+        if what not in self._made:
+            self._made[what] = make()
+        return cast("T", self._made[what])
+
     def manual_by(self, name: str) -> Groups:
         """Searches made by a person, by the value of a field. Made once and shared by all detectors."""
-        found = self._groups.get(name)
-        if found is None:
-            found = self._groups[name] = grouped(self.column(name), np.flatnonzero(manual(self)))
-        return found
+        return self.once(("by", name), lambda: grouped(self.column(name), np.flatnonzero(manual(self))))
 
 
 def _canonical(searches: Table) -> Ints:

@@ -7,7 +7,7 @@ import gc
 #: New containers before a look at the young ones, then rounds before older ones are looked at.
 #: Searches, alerts and state hold no cycles; by default a third of the time of a busy stage went into
 #: walking millions of them again and again.
-THRESHOLDS = (100_000, 50, 100)
+THRESHOLDS = (500_000, 50, 100)
 
 
 def calm() -> None:

@@ -25,7 +25,7 @@ from models.statistics.recent import RecentCases, RecentEvidence
 from models.statistics.rule import Rule
 from models.statistics.service import Service
 from models.statistics.tally import CASES_ONLY, Tally, Totals, totals
-from models.windows import Groups, grouped, manual
+from models.windows import grouped, manual
 
 if TYPE_CHECKING:
     from models.reference import Reference
@@ -162,14 +162,17 @@ class HighCount(Detector):
             return rows
         return np.array([row for row in rows.tolist() if self._when(table.search(row))], np.int64)
 
-    def _by_key(self, day: Day) -> Groups:
-        """The searches of a closed day that count, by key."""
-        by = self.settings.by
+    def _totals(self, day: Day) -> Totals:
+        """What each key did on a closed day, of the searches that count."""
+        by, before = self.settings.by, self._cases.before if self._cases is not None else None
         if self._when is None and not self.settings.automatic and by != "tool":
-            return day.manual_by(_FIELDS[by])
+            keys = day.manual_by(_FIELDS[by])
+            if before is None:
+                return day.once(("totals", by), lambda: totals(day, keys, None))
+            return totals(day, keys, before)
         column = self._column(day)
         named = Column([self._name(value) for value in column.values], column.codes)
-        return grouped(named, self._counted(day))
+        return totals(day, grouped(named, self._counted(day)), before)
 
     def observe(self, arrivals: Sequence[Arrivals]) -> Iterable[tuple[int, Finding]]:
         """Told once a key and day, when the count reaches what the closed days make critical."""
@@ -184,7 +187,7 @@ class HighCount(Detector):
     def close(self, day: Day) -> Iterable[Finding]:
         """Judge every key whose day is above its expectation, then learn from the day."""
         counts, past = self._counts, self._counts.history
-        made = totals(day, self._by_key(day), self._cases.before if self._cases is not None else None)
+        made = self._totals(day)
         rows = self._rows(made, day.number)
         told = counts.close(day.number, rows, made.counted(self._allowance), made.searches)
         self._evidence.close(day.number, made)
