@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -70,6 +70,10 @@ class Table(ABC):
     def __len__(self) -> int:
         """Number of searches."""
         return len(self.event_ids)
+
+    def __iter__(self) -> Iterator[Search]:
+        """The searches as objects; slow, for those to whom it does not matter."""
+        return map(self.search, range(len(self)))
 
     def search(self, row: int) -> Search:
         """One of them as an object."""
@@ -283,7 +287,7 @@ def pack_exactly(table: Table) -> Packed:
         used, first, which = np.unique(codes, return_index=True, return_inverse=True)
         order = np.argsort(first)
         found = [values[code] for code in used[order].tolist()]
-        if found != [_DEFAULTS[name]]:
+        if found not in ([], [_DEFAULTS[name]]):
             rank = np.empty(len(used), np.int64)
             rank[order] = np.arange(len(used))
             fields[name] = _packed(found, rank[which])

@@ -110,9 +110,9 @@ def decode_pack(value: bytes) -> Pack:
     try:
         wire = _decode(value)
         searches = unpack(wire.searches)
+        offsets = np.frombuffer(wire.offsets, "<i8").astype(np.int64)
     except (msgspec.DecodeError, ValueError) as error:
         raise ValueError(f"not a pack of searches: {error}") from error
-    offsets = np.frombuffer(wire.offsets, "<i8").astype(np.int64)
     if len(offsets) != len(searches):
         raise ValueError(f"not a pack of searches: {len(offsets)} offsets for {len(searches)} searches")
     return Pack(wire.agency_id, wire.origin, offsets, searches, wire.late, wire.marks)

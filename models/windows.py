@@ -176,11 +176,6 @@ class Day(Table):
         """The case of each search: its case number, else its subject, else none (code -1)."""
         return self.once("cases", lambda: _cases(self.column("case_number"), self.column("subject_ref")))
 
-    @property
-    def searches(self) -> list[Search]:
-        """All searches as objects; slow, for detectors that look at each."""
-        return [self.search(row) for row in range(len(self))]
-
     def column(self, name: str) -> Column:
         """One field."""
         found = self._columns.get(name)

@@ -99,7 +99,8 @@ class Assignment:
             return
         except Exception as error:
             self.consumer.probewatch.end(error, topic=tp.topic, partition=tp.partition)
-        self._committed[tp] = offset if extent.committed is None else extent.committed
+        # Without a commit what the state holds is still to be committed.
+        self._committed[tp] = first if extent.committed is None else extent.committed
         self._runners[tp] = runner
         self.consumer.read_on_at(tp, offset)
         del self._opening[tp]

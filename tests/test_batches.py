@@ -109,8 +109,9 @@ def test_partitions_take_turns() -> None:
     assert handed == [ONE, TWO, ONE, ONE]
 
 
-def test_a_batch_stays_under_the_size_of_a_message() -> None:
+def test_a_batch_is_bounded_in_bytes() -> None:
     scheduler = BatchScheduler()
+    scheduler.most_bytes = 750_000
     large = [Raw(offset, bytes(size)) for offset, size in enumerate([400_000, 300_000, 100_000, 900_000, 1])]
     sizes = [[len(record.value) for record in made.records] for _, made in scheduler.iterate({ONE: large})]
     assert sizes == [[400_000, 300_000], [100_000], [900_000], [1]]

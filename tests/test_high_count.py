@@ -13,13 +13,15 @@ import pytest
 
 from models.alert import Finding
 from models.calendar import Calendar, Event
+from models.columns import Columns
 from models.days import LocalDays
-from models.detectors.base import Day
+from models.detectors.base import Arrivals, Day
 from models.detectors.high_count import HighCount, HighCountSettings
 from models.reference import Agency, Reference
 from models.roster import Posting, Roster
 from models.search import Search, SearchType
 from models.statistics.tally import MOST_REMEMBERED
+from models.windows import OpenDay
 
 ZONE = "America/Los_Angeles"
 DAYS = LocalDays(ZONE)
@@ -48,12 +50,24 @@ def search(
 
 
 def closed(number: int, searches: Iterable[Search]) -> Day:
-    ordered = tuple(sorted(searches, key=lambda one: (one.event_time, one.event_id)))
-    times = tuple(one.event_time.timestamp() for one in ordered)
-    return Day(
-        agency_id="lapd", number=number, start=DAYS.start(number), end=DAYS.end(number),
-        searches=ordered, times=times, hours=tuple(DAYS.at(at).hour for at in times),
-    )  # fmt: skip
+    return Day.of("lapd", number, DAYS, list(searches))
+
+
+class Lane:
+    """The fast lane of a detector, with open days of its own."""
+
+    def __init__(self, watch: HighCount) -> None:
+        self.watch = watch
+        self.days: dict[int, OpenDay] = {}
+
+    def observe(self, *searches: Search) -> list[Finding]:
+        """What is told of searches of one day that arrive together."""
+        (number,) = {DAYS.at(one.event_time.timestamp()).day for one in searches}
+        day = self.days.setdefault(number, OpenDay(number))
+        first = len(day)
+        day.add(Columns.of(searches))
+        arrivals = Arrivals(day, first, np.arange(len(searches)))
+        return [finding for _, finding in self.watch.observe([arrivals])]
 
 
 def honest(days: int, *, rate: float = 0.4, officers: int = 36, seed: int = 1) -> dict[int, list[Search]]:
@@ -110,8 +124,8 @@ def test_the_fast_lane_tells_a_burst_once_and_the_slow_lane_confirms_it() -> Non
     day = START + 119
     log.pop(day)
     list(run(watch, log))
-    at = DAYS.at(DAYS.start(day) + 3600)
-    told = [(n, watch.observe(one, at)) for n, one in enumerate(burst(day, 25), 1)]
+    lane = Lane(watch)
+    told = [(n, lane.observe(one)) for n, one in enumerate(burst(day, 25), 1)]
     alarms = [(n, findings[0]) for n, findings in told if findings]
     assert len(alarms) == 1
     number, finding = alarms[0]
@@ -342,9 +356,9 @@ def test_a_restart_changes_nothing(settings: HighCountSettings) -> None:
     found: list[tuple[int, Finding]] = []
     watch = detector(settings, of)
     for day, searches in log.items():
-        at = DAYS.at(DAYS.start(day) + 3600)
+        lane = Lane(watch)
         for one in searches:
-            watch.observe(one, at)
+            lane.observe(one)
         if day % 5 == 0:
             blocks = watch.snapshot()
             watch = detector(settings, of)
@@ -364,15 +378,22 @@ def test_provisional_findings_survive_a_restart() -> None:
     stopped.restore(steady.snapshot())
     later = START + 121
     early, rest = burst(later, 25)[:2], burst(later, 25)[2:]
-    at = DAYS.at(DAYS.start(later) + 3600)
+    lanes = {}
     for watch in (steady, stopped):
-        assert not any(watch.observe(one, at) for one in early)
+        lanes[watch] = Lane(watch)
+        assert not any(lanes[watch].observe(one) for one in early)
         list(run(watch, {START + 119: log[START + 119]}))
     again = detector()
     again.restore(stopped.snapshot())
+    lanes[again] = Lane(again)
     for one in early:
-        again.observe(one, at)
-    assert [steady.observe(one, at) for one in rest] == [again.observe(one, at) for one in rest]
+        lanes[again].observe(one)
+    told = [lanes[steady].observe(one) for one in rest]
+    assert told == [lanes[again].observe(one) for one in rest]
+    # And it does not matter how many came together.
+    together = detector()
+    together.restore(stopped.snapshot())
+    assert Lane(together).observe(*early, *rest) == [finding for findings in told for finding in findings]
 
 
 def test_the_order_of_arrival_does_not_matter_to_the_end() -> None:
@@ -386,8 +407,9 @@ def test_the_order_of_arrival_does_not_matter_to_the_end() -> None:
         found: list[tuple[int, Finding]] = []
         for day, searches in log.items():
             arrived = shuffled.sample(searches, len(searches))
+            lane = Lane(watch)
             for one in arrived:
-                watch.observe(one, DAYS.at(one.event_time.timestamp()))
+                lane.observe(one)
             found += run(watch, {day: arrived})
         results.append((found, watch.snapshot()))
     assert results[0] == results[1] and results[0][0]

@@ -137,7 +137,7 @@ def test_a_search_older_than_the_watermark_is_late_passed_on_and_kept() -> None:
     output = take(one, search(10 * DAY, "e1"), search(10 * DAY + 1, "e2"), search(DAY, "old"))
     assert (number(output, "accepted"), number(output, "late")) == (2, 1)
     (pack,) = packs(output)
-    assert [pack.searches[index].event_id for index in pack.late] == ["old"]
+    assert [pack.searches.event_ids[index] for index in pack.late] == ["old"]
     (kept,) = [message for message in output.messages if message.topic == "searches.late"]
     assert isinstance(found := decode(kept.value, None), Search) and found.event_id == "old"
 

@@ -11,7 +11,8 @@ refuses unknown keys) and the reference data; its state changes in `close` only.
   set of searches alone. These findings are final.
 
 Searches come as tables (`models.columns`): count places with numpy, and make a `Search` of a row
-only to tell about it. A detector for which speed does not matter may go through `day.searches`.
+only to tell about it. A detector for which speed does not matter may walk a day as it stands:
+`for search in day`.
 
 `snapshot` gives the state as named blocks of bytes, `restore` takes them back; a detector that is
 restored must behave as if it had never stopped. Counters for open days are not part of the state:
