@@ -31,7 +31,7 @@ def kill_and_recover(broker: Broker, fault: str, folder: Path) -> int:
             deployment.wait_done()
             assert first.stop() == 0
         deployment.produce(keys(2000))
-        killed = deployment.start(FAULT=fault)
+        killed = deployment.start(FAULT=fault, TOY_SLOW="0.1")  # long enough for several commits
         code = killed.wait_exit()
         for partition, offset in deployment.committed().items():
             snapshot = deployment.snapshot(partition)
