@@ -281,7 +281,13 @@ class Agency:
         self._stored = {name for name in blocks if name.startswith("detector/")}
         for detector in self._detectors:
             prefix = f"detector/{detector.name}/"
-            detector.restore({n[len(prefix) :]: b for n, b in blocks.items() if n.startswith(prefix)})
+            own = {n[len(prefix) :]: b for n, b in blocks.items() if n.startswith(prefix)}
+            if not own:
+                continue  # it is new, or had nothing to keep: it is as it was made
+            try:
+                detector.restore(own)
+            except ValueError as error:
+                raise ValueError(f"detector {detector.name}: {error}") from error
         again = [Arrivals(day, 0, np.arange(len(day))) for _, day in sorted(self._open.items())]
         for observe, _ in self._observers:
             for _ in observe(again):

@@ -225,7 +225,13 @@ class SourceLog:
             raise ValueError(f"state of source {self.source_id!r} cannot be read: {error!r}") from error
         for detector in self._detectors:
             prefix = f"detector/{detector.name}/"
-            detector.restore({n[len(prefix) :]: b for n, b in blocks.items() if n.startswith(prefix)})
+            own = {n[len(prefix) :]: b for n, b in blocks.items() if n.startswith(prefix)}
+            if not own:
+                continue  # it is new, or had nothing to keep: it is as it was made
+            try:
+                detector.restore(own)
+            except ValueError as error:
+                raise ValueError(f"detector {detector.name}: {error}") from error
 
 
 #: What a repeat of an event must agree in, besides its time. Times of arrival, sequence numbers and

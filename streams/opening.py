@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 
+from models.stage import Stage
 from streams.exits import Stop, log
+from streams.fitting import Fit, FittedKind, fit
 from streams.loading import Extent, read_latest, resume
 from streams.metrics import LOST_TO_RETENTION
 from streams.notify import AlertRunner, PostAlerts
@@ -12,7 +15,18 @@ from streams.outbox import Outbox
 from streams.partition import PartitionRunner, Runner, StageKind
 from streams.refusals import RefusalLimit
 from streams.settings import PREFIX, Settings
-from streams.state import Identity, Snapshot, StateError, StateWriter, assemble
+from streams.state import (
+    Identity,
+    Misfit,
+    Outdated,
+    Repartitioned,
+    Shape,
+    Snapshot,
+    StateError,
+    StateWriter,
+    Unreadable,
+    assemble,
+)
 from streams.topics import kafka_name
 
 
@@ -48,21 +62,25 @@ class StageOpener:
         records = await read_latest(self._settings.connection(), self._topic, partition)
         stage = self._kind.make(partition)
         snapshot: Snapshot | None = None
+        fitting: Fit | None = None
         try:
             snapshot = assemble(records, identity)
             resumption = resume(snapshot.manifest.absorbed if snapshot else None, extent)
             if snapshot:
-                stage.restore(snapshot.blocks)
-        except (StateError, ValueError) as error:
-            if self.agent not in self._settings.rebuild_state:
+                fitting = fit_and_restore(stage, snapshot, self._shapes)
+        except StateError as error:
+            rebuilt = self.agent in self._settings.rebuild_state
+            if not rebuilt or isinstance(error, Repartitioned):
                 raise Stop(self._refusal(partition, error)) from error
             log.warning("state is rebuilt", agent=self.agent, partition=partition, reason=str(error))
             await self._outbox.confirmed(self._topic, [(key, None) for key in records], partition)
-            stage, snapshot = self._kind.make(partition), None
+            stage, snapshot, fitting = self._kind.make(partition), None, None
             resumption = resume(None, extent._replace(committed=None))
         if resumption.warning:
             log.error(resumption.warning, agent=self.agent, partition=partition)
             LOST_TO_RETENTION.labels(self.agent).inc(resumption.lost)
+        if fitting is not None:
+            self._tell(partition, fitting)
         state = StateWriter(
             partial(self._outbox.send, self._topic, partition=partition),
             identity,
@@ -70,6 +88,8 @@ class StageOpener:
             config_digest=self._config_digest,
             writer=self._writer,
             present=records if snapshot else (),
+            detectors=self._shapes,
+            dropped=fitting.dropped if fitting is not None else (),
         )
         return PartitionRunner(
             self.agent,
@@ -82,12 +102,67 @@ class StageOpener:
             checkpoint_interval=self._settings.checkpoint_interval,
         )
 
-    def _refusal(self, partition: int, error: Exception) -> str:
-        return (
-            f"the state of {self.agent}, partition {partition}, cannot be used: {error}. Restore topic"
-            f" {self._topic}, or start once with {PREFIX}REBUILD_STATE={self.agent} to build it again from"
-            f" the beginning of {kafka_name(self._settings, self._kind.topic)}"
-        )
+    @property
+    def _shapes(self) -> Mapping[str, Shape] | None:
+        return self._kind.shapes if isinstance(self._kind, FittedKind) else None
+
+    def _tell(self, partition: int, fitting: Fit) -> None:
+        """Say what a changed configuration did to the state."""
+        for name in fitting.gone:
+            log.warning(
+                f"detector {name} is no longer configured: its state is dropped with the next checkpoint",
+                agent=self.agent,
+                partition=partition,
+            )
+        for name in fitting.new:
+            log.info(f"detector {name} is new: it starts empty", agent=self.agent, partition=partition)
+
+    def _refusal(self, partition: int, error: StateError) -> str:
+        return refusal(self._settings, self.agent, self._kind.topic, [partition], error)
+
+
+def fit_and_restore(stage: Stage, snapshot: Snapshot, shapes: Mapping[str, Shape] | None) -> Fit:
+    """Put a stage where a snapshot left off, without the detectors that are gone.
+
+    Raises:
+        Misfit: a detector counts something else than it did.
+        Unreadable: the stage cannot take the blocks.
+    """
+    fitting = fit(snapshot, shapes) if shapes is not None else Fit(snapshot.blocks, (), (), ())
+    try:
+        stage.restore(fitting.blocks)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        # The blocks are as they were written, so what fails now fails at every start.
+        raise Unreadable(str(error) if isinstance(error, ValueError) else repr(error)) from error
+    return fitting
+
+
+def refusal(settings: Settings, agent: str, topic: str, partitions: Sequence[int], error: StateError) -> str:
+    """Why the state of these partitions of an agent with that logical input topic cannot be used, and
+    what to do, in one line."""
+    noun = "partition" if len(partitions) == 1 else "partitions"
+    place = f"the state of {agent}, {noun} {', '.join(map(str, partitions))}, cannot be used: {error}."
+    rebuild = (
+        f"start once with {PREFIX}REBUILD_STATE={agent} to build it again from the beginning of"
+        f" {kafka_name(settings, topic)}"
+    )
+    match error:
+        case Repartitioned():
+            return (
+                f"{place} Its keys have moved to other partitions, so that it cannot be built again here"
+                f" either. Set another {PREFIX}TOPIC_PREFIX and {PREFIX}GROUP_ID, make the topics with"
+                " `./probewatch topics --create`, and send the logs to them from their beginning"
+            )
+        case Misfit():
+            return (
+                f"{place} Set it back in detectors.yaml, or give the stanza another name, under which it"
+                f" starts empty, or {rebuild}"
+            )
+        case Unreadable():
+            return f"{place} Go back to the release and the configuration that wrote it, or {rebuild}"
+        case Outdated():
+            return f"{place} Start the release that wrote it, or {rebuild}"
+    return f"{place} Restore topic {kafka_name(settings, f'state.{agent}')}, or {rebuild}"
 
 
 class NotifyOpener:

@@ -7,16 +7,21 @@ delivery behaves. A wrong value ends the program with a sentence that names the 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from models.spelling import did_you_mean
 from streams.exits import Stop
 from streams.security import Security, bootstrap_servers
 
 PREFIX = "PROBEWATCH_"
+#: Variables with our prefix that are no settings: a fault to be injected by a test.
+ELSEWHERE = frozenset({f"{PREFIX}FAULT"})
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
 
@@ -158,20 +163,39 @@ def load_settings(**given: object) -> Settings:
     Raises:
         Stop: a value is wrong; the text has a sentence for each.
     """
-    unknown = sorted(
-        name
-        for name in os.environ
-        if name.startswith(PREFIX)
-        and name.removeprefix(PREFIX).lower() not in Settings.model_fields
-        and name != f"{PREFIX}FAULT"
-    )
-    if unknown:
-        known = ", ".join(sorted(PREFIX + field.upper() for field in Settings.model_fields))
-        raise Stop(f"{unknown[0]} is not a setting of Probewatch. Known: {known}")
+    found = unknown_variables()
+    if found:
+        raise Stop("; ".join(found))
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
         raise Stop("; ".join(_sentence(dict(problem)) for problem in error.errors())) from None
+
+
+def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """A sentence for each variable that begins with our prefix but is no setting."""
+    known = {PREFIX + field.upper() for field in Settings.model_fields}
+    return [
+        f"{name} is not a setting of Probewatch{did_you_mean(name, known) or '; see docs/operations.md'}"
+        for name in sorted(environment)
+        if name.startswith(PREFIX) and name not in known and name not in ELSEWHERE
+    ]
+
+
+def misspelled_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """A sentence for each variable that ends like a setting and begins almost like one.
+
+    It belongs to somebody else as far as anybody can tell, so it may only be pointed at.
+    """
+    found = []
+    for name in sorted(environment):
+        for field in Settings.model_fields:
+            begin = name.upper().removesuffix(field.upper())
+            if name.upper().endswith(f"_{field.upper()}"):
+                if begin != PREFIX and get_close_matches(begin, [PREFIX], cutoff=0.8):
+                    found.append(f"{name} is not read, did you mean {PREFIX}{field.upper()}?")
+                break
+    return found
 
 
 def _sentence(problem: dict[str, object]) -> str:

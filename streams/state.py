@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -33,7 +34,24 @@ Send = Callable[[bytes, bytes | None], Awaitable[Awaitable[object]]]
 
 
 class StateError(Exception):
-    """State that must not be used, and what to do about it."""
+    """State that must not be used, and why. The subclasses have cures of their own."""
+
+
+class Outdated(StateError):
+    """State that other code wrote: of another format or version."""
+
+
+class Unreadable(StateError):
+    """State that is whole, but that this code under this configuration cannot take back."""
+
+
+class Misfit(StateError):
+    """State of a detector that counted something else; the text names detector and setting."""
+
+
+class Repartitioned(StateError):
+    """State for another number of partitions: its keys may have moved to any of the others, so it can
+    neither be used nor be built again in place."""
 
 
 class Block(Struct, frozen=True, array_like=True):
@@ -45,8 +63,18 @@ class Block(Struct, frozen=True, array_like=True):
     chunks: int
 
 
+class Shape(Struct, frozen=True):
+    """What a detector's state was counted by: its function, and the settings that shape its state."""
+
+    function: str
+    settings: dict[str, Any]
+
+
 class Manifest(Struct, kw_only=True, frozen=True):
-    """One snapshot of one partition. `absorbed` is the last offset whose effect is in it, or -1."""
+    """One snapshot of one partition. `absorbed` is the last offset whose effect is in it, or -1.
+
+    Fields with a default may be missing: they came later. Older code passes over what it does not know.
+    """
 
     format: int = FORMAT
     stage: str
@@ -59,6 +87,10 @@ class Manifest(Struct, kw_only=True, frozen=True):
     writer: str
     epoch: int
     sequence: int
+    detectors: dict[str, Shape] | None = None
+    """By name of the stanza; None where it is not known who wrote the blocks."""
+    written_at: float | None = None
+    """By the clock of the writer, epoch seconds."""
 
     @property
     def size(self) -> int:
@@ -83,8 +115,9 @@ class Identity(NamedTuple):
 
 
 class StateWriter:
-    """Writes a partition's checkpoints. `loaded` is the manifest that was loaded, if any, and
-    `present` the keys found with it."""
+    """Writes a partition's checkpoints. `loaded` is the manifest that was loaded, if any, `present`
+    the keys found with it, and `dropped` those of its blocks that are of no more use. `detectors`
+    goes into every manifest."""
 
     def __init__(
         self,
@@ -95,8 +128,11 @@ class StateWriter:
         config_digest: str,
         writer: str,
         present: Iterable[bytes] = (),
+        detectors: Mapping[str, Shape] | None = None,
+        dropped: Iterable[str] = (),
     ) -> None:
         self._send = send
+        self._dropped = dict.fromkeys(dropped, b"")
         self._present = {key for key in present if key not in MANIFEST_KEYS}
         self.manifest = Manifest(
             stage=identity.stage,
@@ -109,6 +145,7 @@ class StateWriter:
             writer=writer,
             epoch=loaded.epoch + 1 if loaded else 0,
             sequence=0,
+            detectors=None if detectors is None else dict(detectors),
         )
 
     async def write(self, changed: Mapping[str, bytes], absorbed: int) -> None:
@@ -116,7 +153,7 @@ class StateWriter:
         before = self.manifest
         blocks = dict(before.blocks)
         chunks: list[tuple[bytes, bytes | None]] = []
-        for name, content in changed.items():
+        for name, content in {**self._dropped, **changed}.items():
             if not content:
                 blocks.pop(name, None)
                 continue
@@ -127,10 +164,11 @@ class StateWriter:
         await self._confirmed(chunks)
         self._present.update(key for key, _ in chunks)
         manifest = msgspec.structs.replace(
-            before, absorbed=absorbed, blocks=blocks, sequence=before.sequence + 1
+            before, absorbed=absorbed, blocks=blocks, sequence=before.sequence + 1, written_at=time.time()
         )
         await self._confirmed([(manifest_key(manifest.epoch), msgspec.msgpack.encode(manifest))])
         self.manifest = manifest
+        self._dropped = {}
         # What is gone is deleted one checkpoint late: should this one be the last of a process that
         # no longer owns the partition, its successor may still rely on what went just now.
         garbage = [
@@ -184,15 +222,19 @@ def assemble(records: Mapping[bytes, bytes], identity: Identity) -> Snapshot | N
 
     Raises:
         StateError: it is damaged, or belongs to another stage, version or partition count.
+        Outdated, Repartitioned: only that is the matter.
     """
     manifest = newest_manifest(records)
     if manifest is None:
         return None
     theirs = Identity(manifest.stage, manifest.stage_version, manifest.partition, manifest.partitions)
     if manifest.format != FORMAT:
-        raise StateError(f"the state is in format {manifest.format}, this release reads {FORMAT}")
+        raise Outdated(f"the state is in format {manifest.format}, this release reads {FORMAT}")
     if theirs != identity:
-        raise StateError(f"the state belongs to {_say(theirs)}, this is {_say(identity)}")
+        said = f"the state belongs to {_say(theirs)}, this is {_say(identity)}"
+        if theirs.partitions != identity.partitions and theirs.stage == identity.stage:
+            raise Repartitioned(said)
+        raise (Outdated if theirs.stage == identity.stage else StateError)(said)
     return Snapshot(
         manifest, {name: _content(records, name, block) for name, block in manifest.blocks.items()}
     )

@@ -89,20 +89,25 @@ def admin_client(settings: Settings) -> KafkaAdminClient:
     try:
         return KafkaAdminClient(client_id="probewatch-topics", bootstrap_timeout_ms=10_000, **connection)
     except KafkaTimeoutError:
-        raise Stop(
-            f"no Kafka broker answers at {', '.join(settings.brokers)}; start it or set {PREFIX}BROKER"
-        ) from None
+        raise nobody_answers(settings) from None
     except KafkaError as error:
         raise Stop(f"Kafka refused the connection: {error}") from None
 
 
+def nobody_answers(settings: Settings) -> Stop:
+    """The end of a program that finds no broker."""
+    return Stop(f"no Kafka broker answers at {', '.join(settings.brokers)}; start it or set {PREFIX}BROKER")
+
+
 @dataclass(frozen=True)
 class Survey:
-    """What a cluster has of `TOPICS`: `missing` to create, `wrong` as sentences, `warnings`."""
+    """What a cluster has of `TOPICS`: `missing` to create, `wrong` as sentences, `warnings`, and of
+    those that are there the `partitions`, by Kafka name."""
 
     missing: tuple[Topic, ...]
     wrong: tuple[str, ...]
     warnings: tuple[str, ...]
+    partitions: Mapping[str, int]
 
 
 def survey(admin: KafkaAdminClient, settings: Settings) -> Survey:
@@ -131,7 +136,7 @@ def survey(admin: KafkaAdminClient, settings: Settings) -> Survey:
             wrong.append(f"topic {name} has {found} partitions, not {wanted}: {cure}")
         else:
             present.append(topic)
-    return Survey(tuple(missing), tuple(wrong), tuple(_policies(admin, settings, present)))
+    return Survey(tuple(missing), tuple(wrong), tuple(_policies(admin, settings, present)), described)
 
 
 def _policies(admin: KafkaAdminClient, settings: Settings, topics: list[Topic]) -> list[str]:

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from models.detectors.base import Settings
 from streams.commands import config as config_command
 from streams.configuration import Configuration, ConfigurationError, load
+from streams.settings import misspelled_variables, unknown_variables
 
 SHIPPED = Path(__file__).resolve().parents[1] / "config"
 
@@ -454,3 +455,38 @@ def test_config_check_runs_the_examples_of_the_clauses(tmp_path: Path) -> None:
 def test_config_check_refuses_wrong_use(tmp_path: Path) -> None:
     assert run(str(tmp_path / "nowhere"))[0] == 2
     assert run(str(tmp_path), "--config", str(SHIPPED))[0] == 2
+
+
+def test_every_key_of_a_stanza_is_known_where_one_is_misspelled(tmp_path: Path) -> None:
+    stanzas = (
+        "detectors:\n  a: {function: policy_clause, enabld: false}\n  b: {function: policy_clause, zzz: 1}\n"
+    )
+    code, _, err = run(str(write(tmp_path, GOOD | {"detectors.yaml": stanzas})))
+    assert code == 1
+    assert "detectors.a.enabld: unknown key, did you mean enabled?" in err
+    assert "detectors.b.zzz: unknown key; known are enabled, episode_days, function" in err
+
+
+def test_config_check_refuses_misspelled_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = str(write(tmp_path, {"detectors.yaml": "detectors: {policy: {function: policy_clause}}\n"}))
+    assert run(folder)[0] == 0
+    monkeypatch.setenv("PROBEWATCH_BROKR", "x")
+    monkeypatch.setenv("PROBWATCH_WEB_PORT", "1")
+    code, out, err = run(folder, "--json")
+    assert code == 1 and "2 problems" in err
+    assert "PROBEWATCH_BROKR is not a setting of Probewatch, did you mean PROBEWATCH_BROKER?" in err
+    assert "PROBWATCH_WEB_PORT is not read, did you mean PROBEWATCH_WEB_PORT?" in err
+    assert len(json.loads(out.splitlines()[-1])["problems"]) == 2
+
+
+def test_only_variables_that_must_be_meant_for_us_are_pointed_at() -> None:
+    foreign = {
+        "MY_BROKER": "1",
+        "KAFKA_BROKER": "1",
+        "BROKER": "1",
+        "probewatch_broker": "1",
+        "WEB_PORT": "1",
+    }
+    ours = {"PROBEWATCH_BROKER": "1", "PROBEWATCH_FAULT": "1"}
+    assert (unknown_variables(foreign | ours), misspelled_variables(foreign | ours)) == ([], [])
+    assert unknown_variables({"PROBEWATCH_ZZZZZZZZZZ": "1"})[0].endswith("; see docs/operations.md")

@@ -131,3 +131,16 @@ def test_it_runs_again_at_once_and_ctrl_c_ends_everything(told: tuple[Demo, int]
         assert demo.alive() == {}
     finally:
         demo.end()
+
+
+def test_sigterm_ends_everything_with_its_own_code(tmp_path: Path) -> None:
+    """As a shell reports it: 0 would say that all went well, 130 that somebody pressed Ctrl-C."""
+    demo = Demo(tmp_path, "--seconds", "40", "--web-port", "0")
+    try:
+        eventually(lambda: "Worker ready" in demo.text, "a worker", seconds=60)
+        os.kill(demo.process.pid, signal.SIGTERM)
+        assert demo.process.wait(25) == 143, demo.text
+        assert "nothing is left running" in demo.text and "Traceback" not in demo.text
+        assert demo.alive() == {}
+    finally:
+        demo.end()

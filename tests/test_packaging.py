@@ -126,3 +126,10 @@ def test_a_python_that_is_too_old_is_named_with_the_cure(tmp_path: Path) -> None
     assert result.returncode != 0
     assert "needs Python 3.11 or newer" in result.stderr
     assert not (tmp_path / ".venv").exists()
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "streams", "--version"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"probewatch {PROJECT['version']}\n"

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -221,7 +222,15 @@ def test_the_command_confirms_and_says_what_it_did(broker: EmbeddedBroker, tmp_p
     missing = CliRunner().invoke(app, ["produce", str(file), "--broker", broker.url, "--topic", "no.such"])
     assert missing.exit_code == 1
     assert "topics --create" in missing.output
-    assert CliRunner().invoke(app, ["produce", str(file), "--broker", "kafka://nowhere"]).exit_code == 1
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))  # and does not listen
+        nobody = f"127.0.0.1:{holder.getsockname()[1]}"
+        down = CliRunner().invoke(app, ["produce", str(file), "--broker", nobody])
+    assert down.exit_code == 1
+    assert (
+        " ".join(down.output.split())
+        == f"no Kafka broker answers at {nobody}; start it or set PROBEWATCH_BROKER"
+    )
     itself = CliRunner().invoke(app, ["produce", str(file), "--broker", broker.url, "--unsent", str(file)])
     assert itself.exit_code == 2
     assert len(file.read_bytes().splitlines()) == 4

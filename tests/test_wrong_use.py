@@ -29,6 +29,8 @@ WRONG = [
     ("worker", "--web-port", "many"),
     ("topics", "--create", "--check"),
     ("config", "check", "a", "--config", "b"),
+    ("state", "watch"),
+    ("state", "--partitions", "4"),
 ]
 
 

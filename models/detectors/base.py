@@ -53,6 +53,9 @@ class Detector(ABC):
     #: Raised by one whenever the same input would give other findings.
     version: ClassVar[int] = 1
     settings_type: ClassVar[type[Settings]] = Settings
+    #: Settings that only judge or fade: whatever they are, state that was written under others stays what
+    #: it is. All others shape the state, which is refused when they change.
+    judging: ClassVar[frozenset[str]] = frozenset({"episode_days"})
     #: Most bytes of state one key may take, stated and checked by the laws.
     bytes_per_key: ClassVar[int]
 
@@ -109,6 +112,9 @@ class SourceDetector(ABC):
     kind: ClassVar[Kind] = "anomaly"
     version: ClassVar[int] = 1
     settings_type: ClassVar[type[Settings]] = Settings
+    #: Settings that only judge or fade: whatever they are, state that was written under others stays what
+    #: it is. All others shape the state, which is refused when they change.
+    judging: ClassVar[frozenset[str]] = frozenset({"episode_days"})
     bytes_per_key: ClassVar[int]
 
     def __init__(self, name: str, settings: Settings, source_id: str) -> None:

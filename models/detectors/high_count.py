@@ -112,6 +112,16 @@ class HighCount(Detector):
 
     function = "high_count"
     settings_type = HighCountSettings
+    judging = Detector.judging | {
+        "alpha",
+        "critical_below",
+        "half_life_days",
+        "high_below",
+        "minimum_count",
+        "minimum_history_days",
+        "minimum_weight",
+        "newcomer_days",
+    }
     #: Columns of 2 kB and the name; 7 days of event ids and 28 of cases, at most 50 a day with up to
     #: 128 characters each. A usual officer takes 3 kB.
     bytes_per_key = 2_100 + 600 + (7 + 28) * (50 * 131 + 140)

@@ -92,6 +92,7 @@ class Rare(Detector):
 
     function = "rare"
     settings_type = RareSettings
+    judging = Detector.judging | {"alpha", "minimum_days", "minimum_searches"}
     bytes_per_key = 5 * MOST_VALUES * 160
 
     settings: RareSettings

@@ -99,6 +99,7 @@ class RepeatSubject(Detector):
 
     function = "repeat_subject"
     settings_type = RepeatSubjectSettings
+    judging = Detector.judging | {"alpha", "minimum_history_days", "minimum_visits"}
     #: A pair keeps at most 90 visits of five short strings.
     bytes_per_key = MOST_VISITS * 400
 

@@ -63,6 +63,7 @@ class SequenceGap(SourceDetector):
 
     function = "sequence_gap"
     settings_type = SequenceGapSettings
+    judging = SourceDetector.judging | {"grace_days", "minimum_missing"}
     bytes_per_key = 200 * MOST_RUNS
 
     settings: SequenceGapSettings

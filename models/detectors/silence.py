@@ -79,6 +79,7 @@ class Silence(SourceDetector):
 
     function = "silence"
     settings_type = SilenceSettings
+    judging = SourceDetector.judging | {"alpha", "minimum_gap_hours", "minimum_history_days"}
     bytes_per_key = WEEK_HOURS * 9 + 400
 
     settings: SilenceSettings

@@ -13,6 +13,8 @@ from rich.table import Table
 from streams import exits
 from streams.configuration import Configuration, ConfigurationError, Problem, load
 from streams.configuration.examples import failures
+from streams.configuration.problems import Mark
+from streams.settings import misspelled_variables, unknown_variables
 
 SHIPPED = Path(__file__).resolve().parents[2] / "config"
 
@@ -34,7 +36,10 @@ def register(app: typer.Typer) -> None:
         ] = None,
         as_json: Annotated[bool, typer.Option("--json", help="Last line is one JSON object.")] = False,
     ) -> None:
-        """Check a configuration folder and run the examples of its policy clauses; exit 1 on problems."""
+        """Check a configuration folder and run the examples of its policy clauses; exit 1 on problems.
+
+        The names of the variables in the environment are checked too.
+        """
         if folder is not None and option is not None and folder != option:
             raise typer.BadParameter("give the folder once, as DIR or with --config")
         directory = folder or option or SHIPPED
@@ -43,11 +48,16 @@ def register(app: typer.Typer) -> None:
         # Loads every detector with its mathematics, which other commands should not wait for.
         from models.detectors import settings_types
 
+        named = (*unknown_variables(), *misspelled_variables())
+        variables = tuple(Problem(Mark("environment"), "", sentence) for sentence in named)
         try:
             configuration = load(directory, SHIPPED, settings_types())
         except ConfigurationError as error:
-            _show_problems(error.problems, as_json)
+            _show_problems((*variables, *error.problems), as_json)
             raise typer.Exit(exits.FAILURE) from None
+        if variables:
+            _show_problems(variables, as_json)
+            raise typer.Exit(exits.FAILURE)
         failed = sorted(failures(configuration))
         console = Console()
         console.print(_summary(configuration))

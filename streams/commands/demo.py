@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
-from typing import Annotated
+from types import FrameType
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
 
 from streams.exits import FAILURE, Stop
 
-#: What a shell reports for a program ended by Ctrl-C.
-INTERRUPTED = 130
+#: What a shell reports for a program ended by Ctrl-C (128 + SIGINT) and by SIGTERM. Not 0: the demo
+#: was ended before it could say whether all went well.
+INTERRUPTED, TERMINATED = 130, 143
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came. Ends everything in the same order as Ctrl-C."""
 
 
 def register(app: typer.Typer) -> None:
@@ -41,13 +47,17 @@ def demo(
     from streams.broker import BrokerError
     from streams.demo.show import demo as show
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         good = show(seed=seed, seconds=seconds, headless=headless, web_port=web_port, folder=keep)
     except (Stop, BrokerError) as stop:
         Console(stderr=True).print(str(stop), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(FAILURE) from None
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as reason:
         Console(stderr=True).print("Stopped; nothing is left running.")
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(TERMINATED if isinstance(reason, Terminated) else INTERRUPTED) from None
     raise typer.Exit(0 if good else FAILURE)
+
+
+def _terminated(number: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -18,7 +18,7 @@ from streams.exits import FAILURE, Stop
 from streams.produce import Delivery, Pace, Sender, TopicMissing, connect, outgoing, pump
 from streams.settings import load_settings
 from streams.survey import Survey, survey
-from streams.topics import kafka_name
+from streams.topics import kafka_name, nobody_answers
 
 console = Console(stderr=True)
 
@@ -82,7 +82,9 @@ def produce(
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(FAILURE) from error
     except KafkaError as error:
-        console.print(f"no broker answers as it should: {error}", style="red", markup=False, soft_wrap=True)
+        down = isinstance(error, KafkaTimeoutError)
+        said = nobody_answers(settings) if down else f"no broker answers as it should: {error!r}"
+        console.print(str(said), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(FAILURE) from error
     found = survey(files)
     _warn(found, sort)

@@ -41,11 +41,15 @@ def register(app: typer.Typer) -> None:
             Console(stderr=True).print(f"[red]{stop}[/red]", highlight=False, soft_wrap=True)
             raise typer.Exit(exits.FAILURE) from None
         missing = [] if create_missing else [kafka_name(settings, topic.name) for topic in found.missing]
-        table = Table("topic", "partitions", "clean-up", "state")
+        table = Table("topic", "partitions", "wanted", "clean-up", "state")
         for topic in TOPICS:
             name = kafka_name(settings, topic.name)
             state = "created" if name in made else "missing" if name in missing else "present"
-            table.add_row(name, str(partition_count(settings, topic)), topic.cleanup, state)
+            wanted = partition_count(settings, topic)
+            there = found.partitions.get(name, wanted if name in made else None)
+            if there not in (None, wanted):
+                state = "wrong"
+            table.add_row(name, "" if there is None else str(there), str(wanted), topic.cleanup, state)
         console = Console()
         console.print(table)
         for sentence in (*found.wrong, *found.warnings):

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from streams import exits
-from streams.settings import load_settings
+from streams import exits, logs
+from streams.settings import load_settings, misspelled_variables
 
 
 def register(app: typer.Typer) -> None:
@@ -33,8 +33,9 @@ def register(app: typer.Typer) -> None:
         from streams.alertmanager import Notifier
         from streams.commands.config import SHIPPED
         from streams.configuration import load
+        from streams.fitting import fitted
         from streams.metrics import count_posting
-        from streams.stages import pseudonyms, stage_kinds
+        from streams.stages import chosen, pseudonyms, stage_kinds
         from streams.worker import run
 
         try:
@@ -43,7 +44,10 @@ def register(app: typer.Typer) -> None:
         except exits.Stop as stop:
             Console(stderr=True).print(str(stop), style="red", highlight=False, soft_wrap=True, markup=False)
             raise typer.Exit(exits.FAILURE) from None
+        logs.configure(settings.log_format, settings.log_level)
+        for sentence in misspelled_variables():
+            exits.log.warning(sentence)
         url = settings.alertmanager_url
         notifier = Notifier(url, observe=count_posting) if url else None
-        kinds = stage_kinds(settings, configuration)
+        kinds = fitted(stage_kinds(settings, configuration), chosen(configuration))
         raise typer.Exit(run(settings, kinds, notifier, config_digest=configuration.digest))

@@ -7,6 +7,7 @@ single values, so ranges and patterns are declared once, in the types.
 from __future__ import annotations
 
 import types
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
@@ -28,12 +29,15 @@ def convert(document: Document, kind: type[T], place: Place = ()) -> T | None:
     return msgspec.convert(value, kind)
 
 
-def check(document: Document, value: Any, kind: Any, place: Place) -> bool:
-    """Whether a value fits a type; problems are noted in the document."""
+def check(document: Document, value: Any, kind: Any, place: Place, *, beside: Iterable[str] = ()) -> bool:
+    """Whether a value fits a type; problems are noted in the document.
+
+    `beside` are keys that stand in the same mapping but were taken out of it before.
+    """
     bare = get_args(kind)[0] if get_origin(kind) is Annotated else kind
     origin, arguments = get_origin(bare), get_args(bare)
     if isinstance(bare, type) and issubclass(bare, Struct):
-        return _check_struct(document, value, bare, place)
+        return _check_struct(document, value, bare, place, beside)
     if origin in (Union, types.UnionType):
         others = [one for one in arguments if one is not type(None)]
         if value is None and len(others) < len(arguments):
@@ -53,7 +57,9 @@ def check(document: Document, value: Any, kind: Any, place: Place) -> bool:
     return _check_leaf(document, value, kind, place)
 
 
-def _check_struct(document: Document, value: Any, kind: type[Struct], place: Place) -> bool:
+def _check_struct(
+    document: Document, value: Any, kind: type[Struct], place: Place, beside: Iterable[str]
+) -> bool:
     if not isinstance(value, dict):
         document.report(place, "expected a mapping of `key: value` lines")
         return False
@@ -61,7 +67,7 @@ def _check_struct(document: Document, value: Any, kind: type[Struct], place: Pla
     fits = True
     for key, one in value.items():
         if key not in fields:
-            document.report((*place, key), f"unknown key{did_you_mean(key, fields)}", key=True)
+            document.report((*place, key), f"unknown key{did_you_mean(key, (*fields, *beside))}", key=True)
             fits = False
         elif not check(document, one, fields[key].type, (*place, key)):
             fits = False

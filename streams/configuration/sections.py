@@ -22,6 +22,8 @@ from streams.configuration.checking import check, convert
 from streams.configuration.document import Document
 
 T = TypeVar("T")
+#: Keys of every stanza of `detectors.yaml`; the others are settings of its function.
+STANZA_KEYS = ("function", "enabled")
 
 
 class Stanza(Struct, kw_only=True, frozen=True):
@@ -178,7 +180,7 @@ def read_detectors(document: Document, settings_types: Mapping[str, type[Setting
     stanzas = []
     for name, values in (found.detectors if found else {}).items():
         place = ("detectors", name)
-        settings = {key: value for key, value in values.items() if key not in ("function", "enabled")}
+        settings = {key: value for key, value in values.items() if key not in STANZA_KEYS}
         function, enabled = values.get("function"), values.get("enabled", True)
         if not isinstance(enabled, bool):
             document.report((*place, "enabled"), f"must be true or false, not {enabled!r}")
@@ -188,7 +190,7 @@ def read_detectors(document: Document, settings_types: Mapping[str, type[Setting
             message = f"there is no detector function {function}{did_you_mean(function, settings_types)}"
             document.report((*place, "function"), message)
         else:
-            check(document, settings, settings_types[function], place)
+            check(document, settings, settings_types[function], place, beside=STANZA_KEYS)
             if isinstance(settings.get("when"), str):
                 _check_when(document, (*place, "when"), settings["when"])
             where = document.line(place)
