@@ -61,7 +61,9 @@ class _Watched:
 
     def rows_of(self, key: str, column: Column) -> list[int]:
         """The rows of a key that have come so far."""
-        rows = np.concatenate(self.rows) if self.rows else np.zeros(0, np.int64)
+        if len(self.rows) > 1:
+            self.rows = [np.concatenate(self.rows)]
+        rows = self.rows[0] if self.rows else np.zeros(0, np.int64)
         return [int(row) for row in rows[self.key_of[column.codes[rows]] == self.keys[key]]]
 
 
@@ -95,17 +97,18 @@ class OpenDays:
             watched = self._days[day.number] = _Watched(day)
         watched.learn(column, self._name)
         if watched.outlook is None:
-            self._prepare(watched, column)
+            self._prepare(watched)
         else:
             self._screen(watched)
         keys = watched.key_of[column.codes[rows]]
         came = np.bincount(keys, minlength=len(watched.keys))
         watched.seen += came
-        near = set(np.flatnonzero((watched.seen >= watched.screens) & (came > 0)).tolist())
+        near = np.flatnonzero((watched.seen >= watched.screens) & (came > 0)).tolist()
         if near:
             names = list(watched.keys)
-            for row, place in zip(rows.tolist(), keys.tolist(), strict=True):
-                if place in near and (found := self._look(watched, column, names[place], row)):
+            for place in near:
+                found = self._look(watched, column, names[place], rows[keys == place].tolist())
+                if found is not None:
                     yield found
         watched.rows.append(rows)
 
@@ -116,16 +119,24 @@ class OpenDays:
         for watched in self._days.values():
             watched.outlook = None
 
-    def _look(self, watched: _Watched, column: Column, key: str, row: int) -> Critical | None:
-        """Count one search of a key that has come, or in these searches comes, near."""
+    def _look(self, watched: _Watched, column: Column, key: str, rows: list[int]) -> Critical | None:
+        """Count the searches that have come of a key that is near; the one that makes it critical."""
         tally = watched.tallies.get(key)
         if tally is None:
-            tally = watched.tallies[key] = self._tally(watched, column, key, row)
-        _count(tally, watched.day, [row])
-        if tally.told or not self._reaches(watched, key, tally):
+            tally = watched.tallies[key] = self._tally(watched, column, key, rows[0])
+        if tally.told:
             return None
-        tally.told = True
-        return Critical(row, key, tally, self._windows(watched, key, tally))
+        _count(tally, watched.day, rows)
+        # More searches never make a count less critical, so the last tells whether any does.
+        if not self._reaches(watched, key, tally):
+            return None
+        tally = watched.tallies[key] = self._tally(watched, column, key, rows[0])
+        for row in rows:
+            _count(tally, watched.day, [row])
+            if self._reaches(watched, key, tally):
+                tally.told = True
+                return Critical(row, key, tally, self._windows(watched, key, tally))
+        raise AssertionError(f"{key} became critical with none of its searches")
 
     def _windows(self, watched: _Watched, key: str, tally: Tally) -> Expectation:
         """The windows that end with an open day, its own searches so far included for one key."""
@@ -135,7 +146,7 @@ class OpenDays:
         observed[:, self._counts.history.rows[key]] += tally.count(self._allowance)
         return Expectation(observed, outlook.mean, outlook.variance)
 
-    def _prepare(self, watched: _Watched, column: Column) -> None:
+    def _prepare(self, watched: _Watched) -> None:
         number = watched.day.number
         # What is expected of an open day hangs on its weekday alone.
         outlook = self._outlooks.get(number % 7)
@@ -146,13 +157,8 @@ class OpenDays:
         watched.by_row = self._rule.screen(watched.outlook, watched.judged)
         watched.screens = watched.screens[:0]
         self._screen(watched)
-        # What was told is told still only if it would be told now: an open day then depends on the
-        # closed days and its own searches alone, however often the program was restarted.
+        # Tallies are made when they are needed again: see `_tally`.
         watched.tallies.clear()
-        names = list(watched.keys)
-        for place in np.flatnonzero((watched.seen >= watched.screens) & (watched.seen > 0)).tolist():
-            tally = watched.tallies[names[place]] = self._tally(watched, column, names[place])
-            tally.told = self._reaches(watched, names[place], tally)
 
     def _screen(self, watched: _Watched) -> None:
         """Screens for the keys that have none."""
@@ -165,15 +171,18 @@ class OpenDays:
             more[known] = by_row[places[known]]
             watched.screens = np.concatenate((watched.screens, more))
 
-    def _tally(self, watched: _Watched, column: Column, key: str, first: int | None = None) -> Tally:
-        """The tally of what has come so far; `first` is the first search of a key that has none."""
+    def _tally(self, watched: _Watched, column: Column, key: str, first: int) -> Tally:
+        """The tally of what came before now; `first` is the first search of now.
+
+        What was told is told still only if it would be told now: an open day then depends on the
+        closed days and its own searches alone, however often the program was restarted.
+        """
         rows = watched.rows_of(key, column)
-        start = rows[0] if rows else first
-        assert start is not None
         # Cases already counted on closed days, as they stand now.
         before = frozenset(self._cases.before(key)) if self._cases is not None else frozenset()
-        tally = Tally(float(watched.day.times[start]), before)
+        tally = Tally(float(watched.day.times[rows[0] if rows else first]), before)
         _count(tally, watched.day, rows)
+        tally.told = self._reaches(watched, key, tally)
         return tally
 
     def _reaches(self, watched: _Watched, key: str, tally: Tally) -> bool:
