@@ -77,7 +77,8 @@ class Table(ABC):
 
     def search(self, row: int) -> Search:
         """One of them as an object."""
-        fields = {name: self.value(name, row) for name in self.filled}
+        columns = [(name, self.column(name)) for name in self.filled]
+        fields = {name: values[codes[row]] for name, (values, codes) in columns}
         at = _EPOCH + timedelta(microseconds=round(float(self.times[row]) * 1e6))
         return Search(event_id=self.event_ids[row], event_time=at, **fields)
 

@@ -95,9 +95,11 @@ class PolicyClause(Detector):
         self._judged.pop(day.number, None)
         breaches: dict[tuple[str, str], tuple[Clause, list[Search], list[float]]] = {}
         who, codes = day.column("requester_id")
-        for row, event_id in enumerate(day.event_ids) if found else ():
-            for clause in found.get((event_id, who[codes[row]]), ()):
-                _, searches, times = breaches.setdefault((clause.id, who[codes[row]]), (clause, [], []))
+        events = {event_id for event_id, _ in found}
+        for row in (row for row, event_id in enumerate(day.event_ids) if event_id in events):
+            requester = who[codes[row]]
+            for clause in found.get((day.event_ids[row], requester), ()):
+                _, searches, times = breaches.setdefault((clause.id, requester), (clause, [], []))
                 searches.append(day.search(row))
                 times.append(float(day.times[row]))
         self._tell(_mark(clause, search) for clause, searches, _ in breaches.values() for search in searches)
