@@ -176,6 +176,10 @@ class Day(Table):
         """The case of each search: its case number, else its subject, else none (code -1)."""
         return self.once("cases", lambda: _cases(self.column("case_number"), self.column("subject_ref")))
 
+    def search(self, row: int) -> Search:
+        """One of them as an object."""
+        return self._arrived.search(int(self._order[row]))
+
     def column(self, name: str) -> Column:
         """One field."""
         found = self._columns.get(name)

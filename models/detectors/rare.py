@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import msgspec
 import numpy as np
 from msgspec import Meta, Struct
 
 from models.alert import Finding
-from models.columns import Codes, Column
+from models.columns import Codes, Column, Floats
 from models.detectors.base import Day, Detector, Settings
 from models.windows import Groups
 from models.wording import chance, day_text, figure, plural
@@ -62,6 +62,11 @@ class _Habit(Struct, array_like=True):
     """For each aspect, the sum of its weights."""
     days: int = 0
     """Days with searches."""
+
+
+#: The habits of a requester, the unit and the agency.
+_Priors = tuple[_Habit, _Habit, _Habit]
+N = TypeVar("N", float, Floats)
 
 
 class _Checked(Struct, array_like=True):
@@ -246,17 +251,20 @@ class Rare(Detector):
         share = habit.counts[aspect].get(value, 0.0) / (habit.totals[aspect] or 1.0)
         return figure(round(share * habit.days))
 
-    def _probability(self, priors: tuple[_Habit, _Habit, _Habit], aspect: int, value: str) -> float:
+    def _probability(self, priors: _Priors, aspect: int, value: str) -> float:
         """Predictive probability of one value."""
-        own, unit, agency = priors
-        weight = self._weight
-        whole = agency.counts[aspect].get(value, 0.0) / (agency.totals[aspect] + weight)
-        units = unit.counts[aspect].get(value, 0.0) + AGENCY_STRENGTH * weight * whole
-        prior = units / (unit.totals[aspect] + AGENCY_STRENGTH * weight)
-        mine = own.counts[aspect].get(value, 0.0) + UNIT_STRENGTH * weight * prior
-        return mine / (own.totals[aspect] + UNIT_STRENGTH * weight)
+        own, unit, agency = (habit.counts[aspect].get(value, 0.0) for habit in priors)
+        return self._predicted(priors, aspect, own, unit, agency)
 
-    def _chance(self, priors: tuple[_Habit, _Habit, _Habit], aspect: int, value: str) -> float:
+    def _predicted(self, priors: _Priors, aspect: int, own: N, unit: N, agency: N) -> N:
+        """Predictive probability of one value or many, given their weights in the three habits."""
+        weight = self._weight
+        totals = [habit.totals[aspect] for habit in priors]
+        whole = agency / (totals[2] + weight)
+        prior = (unit + AGENCY_STRENGTH * weight * whole) / (totals[1] + AGENCY_STRENGTH * weight)
+        return (own + UNIT_STRENGTH * weight * prior) / (totals[0] + UNIT_STRENGTH * weight)
+
+    def _chance(self, priors: _Priors, aspect: int, value: str) -> float:
         """Chance of a value no more probable than the one observed, the unseen included."""
         own, unit, agency = priors
         weight = self._weight
@@ -268,8 +276,9 @@ class Rare(Detector):
         # Equal probabilities must compare as equal although they were rounded differently.
         bound = max(self._probability(priors, aspect, value), unseen) * (1 + 1e-9)
         values = sorted({*own.counts[aspect], *unit.counts[aspect], *agency.counts[aspect]})
-        all_values = (self._probability(priors, aspect, other) for other in values)
-        return min(1.0, unseen + sum(p for p in all_values if p <= bound))
+        weights = (np.array([habit.counts[aspect].get(one, 0.0) for one in values]) for habit in priors)
+        p: Floats = self._predicted(priors, aspect, *weights)
+        return min(1.0, unseen + float(p[p <= bound].sum()))
 
     def _new(self, day: int) -> _Habit:
         return _Habit(day, [{} for _ in self.settings.of], [0.0] * len(self.settings.of))
