@@ -43,6 +43,12 @@ class Column(NamedTuple):
     codes: Codes
     """Shape (n,), places in `values`."""
 
+    def distinct(self) -> Column:
+        """The same with each value once, for values that were made of others."""
+        places: dict[Any, int] = {}
+        one_of = np.array([places.setdefault(value, len(places)) for value in self.values], np.int64)
+        return Column(list(places), one_of[self.codes])
+
     def where(self, holds: Callable[[Any], bool]) -> NDArray[np.bool_]:
         """For which searches something holds of the value, asked once a value; shape (n,)."""
         return np.array([holds(value) for value in self.values], np.bool_)[self.codes]

@@ -117,14 +117,12 @@ class Groups(NamedTuple):
 
 def grouped(column: Column, rows: Ints) -> Groups:
     """Some rows (ascending) by a column's value; equal values may stand in it more than once."""
-    places: dict[str, int] = {}
-    one_of = np.array([places.setdefault(value, len(places)) for value in column.values], np.int64)
-    found, first, which = np.unique(one_of[column.codes[rows]], return_index=True, return_inverse=True)
+    values, codes = column.distinct()
+    found, first, which = np.unique(codes[rows], return_index=True, return_inverse=True)
     appeared = np.argsort(first)
     rank = np.empty(len(found), np.int64)
     rank[appeared] = np.arange(len(found))
     ranks = rank[which]
-    values = list(places)
     bounds = np.concatenate(([0], np.cumsum(np.bincount(ranks, minlength=len(found)))))
     names = [values[place] for place in found[appeared].tolist()]
     return Groups(names, rows[np.argsort(ranks, kind="stable")], bounds)

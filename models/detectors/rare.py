@@ -5,26 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
-import numpy as np
 from msgspec import Meta, Struct
 
 from models.alert import Finding
-from models.columns import Codes, Column, Floats
+from models.columns import Column
 from models.detectors.base import Day, Detector, Settings
-from models.windows import Groups
+from models.statistics.habits import UNIT_STRENGTH, Habit, Priors, Shown, product_chance
 from models.wording import chance, day_text, figure, plural
 
 if TYPE_CHECKING:
     from models.reference import Reference
 
 Aspect = Literal["tool", "workstation", "hour", "purpose", "access_channel"]
-#: A requester's own history weighs as much as the unit's after so many days with searches.
-UNIT_STRENGTH = 20.0
-#: The agency's habit counts in the unit's like so many days; one further day is kept for the unseen.
-AGENCY_STRENGTH = 20.0
 #: Different values remembered per requester and aspect, and per unit or agency; the rarest make room.
 MOST_VALUES = 64
 MOST_SHARED_VALUES = 4096
@@ -48,25 +43,6 @@ class RareSettings(Settings, kw_only=True, frozen=True):
     """Days with searches that a requester must have before being judged."""
     minimum_searches: Annotated[int, Meta(ge=1)] = 2
     """Fewest searches in the unusual way on the day."""
-
-
-class _Habit(Struct, array_like=True):
-    """How often each value was seen, in days. Counts grow with time instead of fading: what is seen
-    on day d weighs 2^(d / half-life), so only ratios within one habit mean anything."""
-
-    at: int
-    """Day of the last update."""
-    counts: list[dict[str, float]]
-    """For each aspect, value -> weight."""
-    totals: list[float]
-    """For each aspect, the sum of its weights."""
-    days: int = 0
-    """Days with searches."""
-
-
-#: The habits of a requester, the unit and the agency.
-_Priors = tuple[_Habit, _Habit, _Habit]
-N = TypeVar("N", float, Floats)
 
 
 class _Checked(Struct, array_like=True):
@@ -107,8 +83,8 @@ class Rare(Detector):
         self._reset()
 
     def _reset(self) -> None:
-        self._requesters: dict[str, _Habit] = {}
-        self._units: dict[str, _Habit] = {}
+        self._requesters: dict[str, Habit] = {}
+        self._units: dict[str, Habit] = {}
         self._agency = self._new(0)
         self._check = _Checked()
         self._origin: int | None = None
@@ -122,7 +98,7 @@ class Rare(Detector):
         self._weight = 2.0 ** ((day.number - self._origin) / HALF_LIFE_DAYS)
         by_requester = day.manual_by("requester_id")
         columns = [self._column(aspect, day) for aspect in self.settings.of]
-        shown = [_Shown(by_requester, column) for column in columns]
+        shown = [Shown(by_requester, column) for column in columns]
         habits = [self._requesters.get(who) for who in by_requester.names]
         unusual = self._unusual(shown, habits)
         units, unit_codes = day.column("unit_id")
@@ -144,21 +120,20 @@ class Rare(Detector):
                     if finding is not None:
                         findings.append(finding)
         # Nobody's day is judged by what others did on it.
+        today = [habit for habit in habits if habit is not None]
         for aspect, one in enumerate(shown):
-            self._learn(aspect, one, habits)
-            for unit, values in one.by(unit_of).items():
-                habit = self._units.get(units[unit])
-                if habit is None:
-                    habit = self._units[units[unit]] = self._new(day.number)
-                for shared in (habit, self._agency):
-                    self._add(shared, aspect, values, MOST_SHARED_VALUES)
-        for habit in (*habits, *(self._units[units[unit]] for unit in set(unit_of.tolist())), self._agency):
-            if habit is not None and unit_of.size:
-                habit.days += day.number != habit.at or habit.days == 0
-                habit.at = day.number
+            for group, value in zip(one.groups, one.values, strict=True):
+                today[group].add(aspect, (value,), self._weight, MOST_VALUES)
+            for unit, seen in one.by(unit_of).items():
+                for habit in (self._unit(units[unit], day.number), self._agency):
+                    habit.add(aspect, seen, self._weight, MOST_SHARED_VALUES)
+        if today:
+            searching = {units[unit] for unit in unit_of.tolist()}
+            for habit in (*today, *(self._units[unit] for unit in searching), self._agency):
+                habit.lived(day.number)
         return findings
 
-    def _unusual(self, shown: Sequence[_Shown], habits: Sequence[_Habit | None]) -> set[int]:
+    def _unusual(self, shown: Sequence[Shown], habits: Sequence[Habit | None]) -> set[int]:
         """The requesters whose own habit alone does not make all that they did unremarkable: a chance
         is never below the probability of the value itself, nor that below its own part."""
         strength = UNIT_STRENGTH * self._weight
@@ -172,17 +147,14 @@ class Rare(Detector):
                     found.add(group)
         return found
 
-    def _learn(self, aspect: int, shown: _Shown, habits: Sequence[_Habit | None]) -> None:
-        """Add what each requester showed of an aspect to the own habit."""
-        weight = self._weight
-        for group, value in zip(shown.groups, shown.values, strict=True):
-            habit = habits[group]
-            assert habit is not None
-            counts = habit.counts[aspect]
-            counts[value] = counts.get(value, 0.0) + weight
-            habit.totals[aspect] += weight
-            if len(counts) > MOST_VALUES:
-                _evict(habit, aspect, MOST_VALUES)
+    def _unit(self, unit: str, day: int) -> Habit:
+        found = self._units.get(unit)
+        if found is None:
+            found = self._units[unit] = self._new(day)
+        return found
+
+    def _new(self, day: int) -> Habit:
+        return Habit.new(day, len(self.settings.of))
 
     def _column(self, aspect: Aspect, day: Day) -> Column:
         """What each search of the day shows of an aspect."""
@@ -195,19 +167,20 @@ class Rare(Detector):
         return Column([value or "" for value in values], codes)
 
     def _judge(
-        self, who: str, unit: str, habit: _Habit, ways: Mapping[tuple[str, ...], list[int]], day: Day
+        self, who: str, unit: str, habit: Habit, ways: Mapping[tuple[str, ...], list[int]], day: Day
     ) -> Finding | None:
-        priors = (habit, self._units.get(unit) or self._new(day.number), self._agency)
+        prior = self._units.get(unit) or self._new(day.number)
+        priors = Priors(habit, prior, self._agency, self._weight)
         least = min(
-            _product([self._probability(priors, i, value) for i, value in enumerate(way)]) for way in ways
+            product_chance([priors.probability(i, value) for i, value in enumerate(way)]) for way in ways
         )
         if least * len(ways) > SURPRISING:
             return None
         best, best_way = 1.0, None
         best_parts: tuple[float, ...] = ()
         for way in ways:
-            parts = tuple(self._chance(priors, i, value) for i, value in enumerate(way))
-            joint = _product(parts)
+            parts = tuple(priors.chance(i, value) for i, value in enumerate(way))
+            joint = product_chance(parts)
             if joint < best:
                 best, best_way, best_parts = joint, way, parts
         p = min(1.0, best * len(ways))
@@ -219,7 +192,8 @@ class Rare(Detector):
         if len(indexes) < self.settings.minimum_searches:
             return None
         said = " and ".join(
-            f"{aspect} {value or 'none'} (seen on {self._days_of(habit, i, value)} of {habit.days} days)"
+            f"{aspect} {value or 'none'}"
+            f" (seen on {figure(round(habit.share(i, value) * habit.days))} of {habit.days} days)"
             for i, (aspect, value) in enumerate(zip(self.settings.of, best_way, strict=True))
             if best_parts[i] < 0.2
         )
@@ -246,50 +220,10 @@ class Rare(Detector):
             ),
         )
 
-    def _days_of(self, habit: _Habit, aspect: int, value: str) -> str:
+    def _days_of(self, habit: Habit, aspect: int, value: str) -> str:
         """About how many of the habit's days showed a value."""
         share = habit.counts[aspect].get(value, 0.0) / (habit.totals[aspect] or 1.0)
         return figure(round(share * habit.days))
-
-    def _probability(self, priors: _Priors, aspect: int, value: str) -> float:
-        """Predictive probability of one value."""
-        own, unit, agency = (habit.counts[aspect].get(value, 0.0) for habit in priors)
-        return self._predicted(priors, aspect, own, unit, agency)
-
-    def _predicted(self, priors: _Priors, aspect: int, own: N, unit: N, agency: N) -> N:
-        """Predictive probability of one value or many, given their weights in the three habits."""
-        weight = self._weight
-        totals = [habit.totals[aspect] for habit in priors]
-        whole = agency / (totals[2] + weight)
-        prior = (unit + AGENCY_STRENGTH * weight * whole) / (totals[1] + AGENCY_STRENGTH * weight)
-        return (own + UNIT_STRENGTH * weight * prior) / (totals[0] + UNIT_STRENGTH * weight)
-
-    def _chance(self, priors: _Priors, aspect: int, value: str) -> float:
-        """Chance of a value no more probable than the one observed, the unseen included."""
-        own, unit, agency = priors
-        weight = self._weight
-        unseen = (
-            UNIT_STRENGTH * weight / (own.totals[aspect] + UNIT_STRENGTH * weight)
-            * AGENCY_STRENGTH * weight / (unit.totals[aspect] + AGENCY_STRENGTH * weight)
-            * weight / (agency.totals[aspect] + weight)
-        )  # fmt: skip
-        # Equal probabilities must compare as equal although they were rounded differently.
-        bound = max(self._probability(priors, aspect, value), unseen) * (1 + 1e-9)
-        values = sorted({*own.counts[aspect], *unit.counts[aspect], *agency.counts[aspect]})
-        weights = (np.array([habit.counts[aspect].get(one, 0.0) for one in values]) for habit in priors)
-        p: Floats = self._predicted(priors, aspect, *weights)
-        return min(1.0, unseen + float(p[p <= bound].sum()))
-
-    def _new(self, day: int) -> _Habit:
-        return _Habit(day, [{} for _ in self.settings.of], [0.0] * len(self.settings.of))
-
-    def _add(self, habit: _Habit, aspect: int, values: Iterable[str], most: int) -> None:
-        counts = habit.counts[aspect]
-        # Each value is counted by itself, so the order does not matter.
-        for value in values:
-            counts[value] = counts.get(value, 0.0) + self._weight
-            habit.totals[aspect] += self._weight
-        _evict(habit, aspect, most)
 
     def snapshot(self) -> dict[str, bytes]:
         """`shared` (units, agency, self-check) and the requesters in blocks of about 1,000."""
@@ -307,53 +241,13 @@ class Rare(Detector):
             return
         try:
             self._origin, self._units, self._agency, self._check = msgspec.msgpack.decode(
-                blocks["shared"], type=tuple[int | None, dict[str, _Habit], _Habit, _Checked]
+                blocks["shared"], type=tuple[int | None, dict[str, Habit], Habit, _Checked]
             )
             for name in sorted(blocks):
                 if name.startswith("requesters/"):
-                    self._requesters |= msgspec.msgpack.decode(blocks[name], type=dict[str, _Habit])
+                    self._requesters |= msgspec.msgpack.decode(blocks[name], type=dict[str, Habit])
         except (KeyError, msgspec.DecodeError) as error:
             raise ValueError(f"state of detector {self.name} cannot be read: {error!r}") from error
-
-
-def _product(parts: Sequence[float]) -> float:
-    """Chance that a product of independent uniforms is as small as that of `parts`."""
-    x = max(math.prod(parts), 1e-300)
-    log = -math.log(x)
-    term = total = 1.0
-    for i in range(1, len(parts)):
-        term *= log / i
-        total += term
-    return min(1.0, x * total)
-
-
-class _Shown:
-    """What each requester showed of one aspect on a day: pairs of group and value, each once."""
-
-    def __init__(self, by_requester: Groups, column: Column) -> None:
-        values, codes = column
-        pairs = np.unique(by_requester.number * max(len(values), 1) + codes[by_requester.rows])
-        self._groups, self._codes = np.divmod(pairs, max(len(values), 1))
-        self._values = values
-        self.groups: list[int] = self._groups.tolist()
-        self.values = [values[code] for code in self._codes.tolist()]
-
-    def by(self, unit_of: Codes) -> dict[int, set[str]]:
-        """The values shown in each unit, when `unit_of` tells the unit of each group."""
-        found: dict[int, set[str]] = {}
-        size = max(len(self._values), 1)
-        units, codes = np.divmod(np.unique(unit_of[self._groups].astype(np.int64) * size + self._codes), size)
-        for unit, code in zip(units.tolist(), codes.tolist(), strict=True):
-            found.setdefault(unit, set()).add(self._values[code])
-        return found
-
-
-def _evict(habit: _Habit, aspect: int, most: int) -> None:
-    """The rarest values make room."""
-    counts = habit.counts[aspect]
-    while len(counts) > most:
-        rarest = min((count, value) for value, count in counts.items())[1]
-        habit.totals[aspect] -= counts.pop(rarest)
 
 
 #: Hours of the day in six blocks of four.

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 from operator import itemgetter
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
-import numpy as np
 from msgspec import Meta, Struct
 
 from models.alert import Finding, Severity
-from models.columns import Ints, Packed, Table, pack_exactly, unpack
 from models.days import LocalDays
 from models.detectors.base import Arrivals, Day, Detector, Settings
-from models.windows import OpenDay, manual
+from models.statistics.visits import (
+    MOST_VISITS,
+    Made,
+    OpenVisits,
+    Pair,
+    Visit,
+    Visits,
+    cases_of,
+    distinct,
+    pairs_of,
+    rows_of,
+)
+from models.windows import OpenDay
 from models.wording import chance, day_text, figure, plural
 
 if TYPE_CHECKING:
@@ -30,15 +39,6 @@ DEEPEST = 6
 #: Weight of the coarser estimate when there are few pairs.
 PRIOR_WEIGHT = 20.0
 PRIOR_PROPENSITY = 0.25
-#: A pair's visits are kept up to this many; more cannot make an alert any surer.
-MOST_VISITS = 90
-
-Pair = tuple[str, str]
-#: A visit by day and case.
-Made = tuple[int, str]
-#: What is kept of a visit besides its time and event.
-_KEPT = ("requester_id", "subject_ref", "case_number", "unit_id")
-_ROW = (1 << 32) - 1
 
 
 class RepeatSubjectSettings(Settings, kw_only=True, frozen=True):
@@ -54,21 +54,6 @@ class RepeatSubjectSettings(Settings, kw_only=True, frozen=True):
     """Fewest visits, on different days, that can raise an alert."""
     minimum_history_days: Annotated[int, Meta(ge=0)] = 60
     """Days of the agency's log before the first alert."""
-
-
-class _Visit(NamedTuple):
-    requester: str
-    subject: str
-    case: str
-    unit: str
-    at: float
-    event: str
-
-
-class _OpenVisits(NamedTuple):
-    day: OpenDay
-    rows: dict[Pair, int]
-    """Of each pair the row that came first."""
 
 
 class _Learned(Struct, array_like=True):
@@ -112,108 +97,71 @@ class RepeatSubject(Detector):
 
     def _reset(self) -> None:
         self._learned = _Learned(None, [[0] * (DEEPEST + 2) for _ in SCALES])
-        self._by_day: dict[int, Table] = {}
-        """The visits of a closed day; only `_KEPT` is filled in."""
-        self._packed: dict[int, Packed] = {}
-        """The same as it goes into the state."""
-        self._cases: dict[int, list[str]] = {}
-        """The case of each of these visits."""
-        self._pairs: dict[Pair, tuple[int, ...]] = {}
-        """The visits of a pair, oldest first: day << 32 | row in that day's table."""
-        self._by_requester: Counter[str] = Counter()
-        self._by_subject: Counter[str] = Counter()
-        self._total = 0
-        self._open: dict[int, _OpenVisits] = {}
-        self._days_open: dict[Pair, int] = {}
-        """On how many open days a pair has a visit."""
+        self._visits = Visits()
+        self._open = OpenVisits()
 
     def observe(self, arrivals: Sequence[Arrivals]) -> Iterable[tuple[int, Finding]]:
         """A first visit of the day to somebody who was visited before is judged at once."""
         came: list[tuple[int, OpenDay, int, Pair]] = []
         for day, first, places in arrivals:
-            rows = _visits(day, first)
-            came += zip(places[rows - first].tolist(), repeat(day), rows.tolist(), _pairs(day, rows))
+            rows = rows_of(day, first)
+            pairs = pairs_of(day, rows)
+            came += zip(places[rows - first].tolist(), repeat(day), rows.tolist(), pairs, strict=False)
         if len(arrivals) > 1:
             came.sort(key=itemgetter(0))
+        least, before, opened = self.settings.minimum_visits, self._visits, self._open
         for place, day, row, pair in came:
-            today = self._open.get(day.number)
-            if today is None:
-                today = self._open[day.number] = _OpenVisits(day, {})
-            if pair in today.rows:
+            days = opened.enter(pair, day, row)
+            if not days or before.number(pair) + days < least:
                 continue
-            today.rows[pair] = row
-            self._days_open[pair] = days = self._days_open.get(pair, 0) + 1
-            before = self._pairs.get(pair, ())
-            if len(before) + days < self.settings.minimum_visits:
-                continue
-            now = [
-                (one.day, one.rows[pair])
-                for number, one in sorted(self._open.items(), key=itemgetter(0))
-                if number <= day.number and pair in one.rows
-            ]
-            if len(before) + len(now) < self.settings.minimum_visits:
-                continue
-            visits = [*self._remembered(before), *(_visit(table, row) for table, row in now)]
-            finding = self._judge(visits, day.number)
+            visits = [*before.of(pair), *opened.until(pair, day.number)]
+            finding = self._judge(visits, day.number) if len(visits) >= least else None
             if finding is not None:
                 yield place, finding
 
     def close(self, day: Day) -> Iterable[Finding]:
         """Judge every pair with a visit on the day, then learn from it."""
-        self._shut(day.number)
+        before = self._visits
+        self._open.close(day.number)
         if self._learned.first_day is None and len(day):
             self._learned.first_day = day.number
-        self._forget(day.number - self.settings.horizon_days)
-        rows = _visits(day)
-        cases = _cases(day)
+        before.forget(day.number - self.settings.horizon_days)
+        rows, cases = rows_of(day), cases_of(day)
         today: dict[Pair, list[int]] = {}
-        for pair, row in zip(_pairs(day, rows), rows.tolist(), strict=True):
+        for pair, row in zip(pairs_of(day, rows), rows.tolist(), strict=True):
             own = today.get(pair)
             if own is None:
                 today[pair] = [row]
             elif all(cases[row] != cases[other] for other in own):
                 own.append(row)
         findings = []
-        again = [pair for pair, own in today.items() if len(own) > 1 or pair in self._pairs]
+        again = [pair for pair, own in today.items() if len(own) > 1 or pair in before]
         for pair in sorted(again):
-            before, new = self._pairs.get(pair, ()), today[pair]
-            if len(before) + len(new) >= self.settings.minimum_visits:
-                visits = [*self._remembered(before), *(_visit(day, row) for row in new)]
+            if before.number(pair) + len(today[pair]) >= self.settings.minimum_visits:
+                visits = [*before.of(pair), *(Visit.of(day, row) for row in today[pair])]
                 finding = self._judge(visits, day.number)
                 if finding is not None:
                     findings.append(finding)
         for pair in again:
-            made = [
-                (visit >> 32, self._cases[visit >> 32][visit & _ROW]) for visit in self._pairs.get(pair, ())
-            ]
-            self._learn(made, [(day.number, cases[row]) for row in today[pair]])
+            self._learn(before.made(pair), [(day.number, cases[row]) for row in today[pair]])
         for reached in self._learned.reached:
             reached[0] += len(today) - len(again)
-        self._remember(day, today)
+        before.remember(day, today)
         return findings
 
-    def _shut(self, number: int) -> None:
-        """Let go of an open day."""
-        shut = self._open.pop(number, None)
-        for pair in shut.rows if shut is not None else ():
-            if self._days_open[pair] == 1:
-                del self._days_open[pair]
-            else:
-                self._days_open[pair] -= 1
-
-    def _judge(self, visits: list[_Visit], day: int) -> Finding | None:
+    def _judge(self, visits: list[Visit], day: int) -> Finding | None:
         settings = self.settings
         first = self._learned.first_day
         if first is None or day - first < settings.minimum_history_days:
             return None
-        counts = _counts((self._days.at(visit.at).day, visit.case) for visit in visits)
+        counts = distinct((self._days.at(visit.at).day, visit.case) for visit in visits)
         if counts[1] < settings.minimum_visits:
             return None
         requester, subject = visits[-1].requester, visits[-1].subject
-        own = len(self._pairs.get((requester, subject), ()))
-        others = self._by_subject.get(subject, 0) - own
-        elsewhere = max(self._total - self._by_requester.get(requester, 0), 0)
-        mu = self._by_requester.get(requester, 0) * (others + 0.05) / (elsewhere + 1)
+        known = self._visits
+        others = known.by_subject[subject] - known.number((requester, subject))
+        elsewhere = max(known.total - known.by_requester[requester], 0)
+        mu = known.by_requester[requester] * (others + 0.05) / (elsewhere + 1)
         chances = []
         for scale, count in enumerate(counts):
             repeats = count - 1
@@ -278,60 +226,15 @@ class RepeatSubject(Detector):
         return mean, upper
 
     def _learn(self, before: Sequence[Made], today: Sequence[Made]) -> None:
-        old = _counts(before) if before else (0, 0, 0)
-        new = _counts([*before, *today])
+        old = distinct(before) if before else (0, 0, 0)
+        new = distinct([*before, *today])
         for scale, (was, is_now) in enumerate(zip(old, new, strict=True)):
             for j in range(was, min(is_now, DEEPEST + 1)):
                 self._learned.reached[scale][j] += 1
 
-    def _remembered(self, visits: Iterable[int]) -> list[_Visit]:
-        return [_visit(self._by_day[visit >> 32], visit & _ROW) for visit in visits]
-
-    def _remember(self, day: Day, today: Mapping[Pair, list[int]]) -> None:
-        kept: list[int] = []
-        for pair, rows in today.items():
-            known = self._pairs.get(pair, ())
-            kept += rows[: MOST_VISITS - len(known)]
-        if kept:
-            self._keep(day.number, pack_exactly(day.only(_KEPT, np.array(kept, np.int64))))
-
-    def _keep(self, number: int, packed: Packed) -> None:
-        """Enter a day's visits into what is known of pairs, requesters and subjects."""
-        table = unpack(packed)
-        self._packed[number], self._by_day[number], self._cases[number] = packed, table, _cases(table)
-        made = list(_pairs(table, np.arange(len(table))))
-        visits = zip(made, range(number << 32, (number << 32) + len(made)), strict=True)
-        known = self._pairs
-        for pair, visit in visits:
-            known[pair] = (*known[pair], visit) if pair in known else (visit,)
-        self._by_requester.update(map(itemgetter(0), made))
-        self._by_subject.update(map(itemgetter(1), made))
-        self._total += len(made)
-
-    def _forget(self, before: int) -> None:
-        for number in [number for number in self._by_day if number < before]:
-            table = self._by_day.pop(number)
-            del self._packed[number], self._cases[number]
-            for pair in _pairs(table, np.arange(len(table))):
-                # A pair's visits are in order of days, and this is the oldest day.
-                rest = self._pairs[pair][1:]
-                if rest:
-                    self._pairs[pair] = rest
-                else:
-                    del self._pairs[pair]
-                for counts, key in zip((self._by_requester, self._by_subject), pair, strict=True):
-                    counts[key] -= 1
-                    if not counts[key]:
-                        del counts[key]
-            self._total -= len(table)
-
     def snapshot(self) -> dict[str, bytes]:
         """`learned`, and `week/N` with the visits of the remembered days of a week."""
-        weeks: dict[int, list[tuple[int, Packed]]] = {}
-        for number, packed in sorted(self._packed.items()):
-            weeks.setdefault(number // 7, []).append((number, packed))
-        blocks = {f"week/{week}": msgspec.msgpack.encode(days) for week, days in weeks.items()}
-        return blocks | {"learned": msgspec.msgpack.encode(self._learned)}
+        return self._visits.snapshot() | {"learned": msgspec.msgpack.encode(self._learned)}
 
     def restore(self, blocks: Mapping[str, bytes]) -> None:
         """Take back what `snapshot` gave."""
@@ -340,47 +243,6 @@ class RepeatSubject(Detector):
             return
         try:
             self._learned = msgspec.msgpack.decode(blocks["learned"], type=_Learned)
-            for week in sorted(int(name[5:]) for name in blocks if name.startswith("week/")):
-                for number, packed in msgspec.msgpack.decode(
-                    blocks[f"week/{week}"], type=list[tuple[int, Packed]]
-                ):
-                    self._keep(number, packed)
+            self._visits.restore(blocks)
         except (KeyError, ValueError, msgspec.DecodeError) as error:
             raise ValueError(f"state of detector {self.name} cannot be read: {error!r}") from error
-
-
-def _visits(table: Table, first: int = 0) -> Ints:
-    """The rows from `first` on that are visits: made by a person, to a person."""
-    known = table.column("subject_ref").where(lambda subject: subject is not None)
-    return np.flatnonzero((known & manual(table))[first:]) + first
-
-
-def _pairs(table: Table, rows: Ints) -> Iterator[Pair]:
-    columns = (table.column(name) for name in ("requester_id", "subject_ref"))
-    requesters, subjects = (map(values.__getitem__, codes[rows].tolist()) for values, codes in columns)
-    return zip(requesters, subjects, strict=True)
-
-
-def _cases(table: Table) -> list[str]:
-    """The case of each search, empty where none was given."""
-    values, codes = table.column("case_number")
-    cases = [(value or "").strip() for value in values]
-    return [cases[code] for code in codes.tolist()]
-
-
-def _counts(made: Iterable[Made]) -> tuple[int, int, int]:
-    """Distinct cases, days and weeks; without a case number each day counts as a case."""
-    visits = list(made)
-    days = {day for day, _ in visits}
-    return len({case or day for day, case in visits}), len(days), len({day // 7 for day in days})
-
-
-def _visit(table: Table, row: int) -> _Visit:
-    return _Visit(
-        requester=table.value("requester_id", row),
-        subject=table.value("subject_ref", row),
-        case=(table.value("case_number", row) or "").strip(),
-        unit=table.value("unit_id", row),
-        at=float(table.times[row]),
-        event=table.event_ids[row],
-    )
