@@ -61,11 +61,11 @@ SPOILED: tuple[tuple[bytes, bytes, str], ...] = (
 )
 
 
-def log_lines(days: int = 40) -> tuple[list[bytes], Counter[str], int]:
+def log_lines(days: int = 40, salt: int = 7) -> tuple[list[bytes], Counter[str], int]:
     """A log of one agency with bad lines strewn in: its lines, the reasons of the bad ones, repeats."""
     plan = Plan(
         agency="lapd", rate=8, burst_day=30, quiet_from=20, favourite=1,
-        missing=frozenset({17, 40}), salt=7, days=days,
+        missing=frozenset({17, 40}), salt=salt, days=days,
     )  # fmt: skip
     good = [encode_search(one) for one in plan.searches()]
     bad = list(BAD)
