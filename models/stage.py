@@ -16,9 +16,9 @@ from msgspec import Struct
 Topic = Literal["searches", "searches.refused", "searches.late", "alerts"]
 
 
-class Record(Struct, frozen=True, gc=False):
+class Record(Struct, frozen=True, gc=False, array_like=True):
     """One record read from the stage's input partition. `timestamp` is its arrival in epoch
-    seconds, or None when unknown (a file)."""
+    seconds, or None when unknown (a file). A record without a value has an empty one."""
 
     offset: int
     value: bytes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import faust
@@ -15,6 +15,7 @@ from streams.assignment import Assignment, Opener
 from streams.batches import BatchScheduler, BatchSchema
 from streams.exits import die
 from streams.health import Health
+from streams.hosting import StageHost
 from streams.lease import Lease
 from streams.notify import PostAlerts
 from streams.opening import NotifyOpener, StageOpener
@@ -66,6 +67,7 @@ class ProbewatchApp(faust.App):
 def build_app(
     settings: Settings,
     kinds: Sequence[StageKind],
+    hosts: Mapping[str, StageHost],
     post: PostAlerts | None,
     health: Health,
     *,
@@ -74,13 +76,15 @@ def build_app(
 ) -> ProbewatchApp:
     """The application for these kinds of stages and the notify agent.
 
-    `post` hands alerts to Alertmanager. `idempotent` says that the broker can tell repeated writes.
+    `hosts` makes the stages of each kind, by its name. `post` hands alerts to Alertmanager.
+    `idempotent` says that the broker can tell repeated writes.
     """
     outbox = Outbox(settings)
     writer = f"{socket.gethostname()}:{os.getpid()}"
     openers: dict[str, Opener] = {
         kafka_name(settings, kind.topic): StageOpener(
             kind,
+            hosts[kind.name],
             settings,
             outbox,
             RefusalLimit(settings.refused_share, settings.refused_window),

@@ -126,8 +126,7 @@ class Assignment:
 
     async def checkpoint(self) -> None:
         """Write the state of every partition for which it is time."""
-        for runner in list(self._runners.values()):
-            await runner.checkpoint()
+        await asyncio.gather(*(runner.checkpoint() for runner in self._runners.values()))
 
     async def release(self) -> None:
         """Finish the batches in hand, write all state, commit, and let the partitions go."""

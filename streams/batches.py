@@ -14,9 +14,12 @@ import faust
 from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP
 
+from models.stage import Record
+
 
 class Batch:
-    """Consecutive records of one partition, shaped like the aiokafka record that Faust expects.
+    """Consecutive records of one partition, shaped like the aiokafka record that Faust expects,
+    as far as it looks at it.
 
     `offset` is that of the last record. `follows` is the offset before the first record, as far
     as this consumer handed records out: the receiver can tell that no slice was lost between.
@@ -27,14 +30,12 @@ class Batch:
         "serialized_key_size", "serialized_value_size", "timestamp", "timestamp_type", "topic", "value",
     )  # fmt: skip
 
-    def __init__(self, tp: TP, records: Sequence[Any], follows: int) -> None:
-        last = records[-1]
-        self.topic, self.partition, self.offset = tp.topic, tp.partition, last.offset
-        self.timestamp, self.timestamp_type = last.timestamp, last.timestamp_type
+    def __init__(self, tp: TP, records: Sequence[Record], follows: int) -> None:
+        self.topic, self.partition, self.offset = tp.topic, tp.partition, records[-1].offset
         self.records = records
         self.follows = follows
         self.value = self
-        self.key = self.checksum = None
+        self.key = self.checksum = self.timestamp = self.timestamp_type = None
         self.headers: tuple[()] = ()
         self.serialized_key_size = self.serialized_value_size = 0
 
@@ -56,7 +57,7 @@ class BatchScheduler(DefaultSchedulingStrategy):
         """The partition is read from this offset on."""
         self.next_offset[tp] = offset
 
-    def iterate(self, records: Mapping[TP, list[Any]]) -> Iterator[tuple[TP, Batch]]:
+    def iterate(self, records: Mapping[TP, list[Record]]) -> Iterator[tuple[TP, Batch]]:
         """Batches in the order in which Faust delivers them."""
         slices = {tp: self._slices(found) for tp, found in records.items()}
         while slices:
@@ -69,13 +70,13 @@ class BatchScheduler(DefaultSchedulingStrategy):
                 self.next_offset[tp] = part[-1].offset + 1
                 yield tp, Batch(tp, part, follows)
 
-    def _slices(self, records: list[Any]) -> Iterator[list[Any]]:
+    def _slices(self, records: list[Record]) -> Iterator[list[Record]]:
         first = size = 0
         for number, record in enumerate(records):
-            size += len(record.value or b"")
+            size += len(record.value)
             if number > first and (number - first == self.most or size > self.most_bytes):
                 yield records[first:number]
-                first, size = number, len(record.value or b"")
+                first, size = number, len(record.value)
         if first < len(records):
             yield records[first:]
 

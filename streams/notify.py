@@ -54,7 +54,7 @@ class AlertRunner:
     def _decode(self, batch: Batch) -> list[Alert]:
         alerts = []
         for record in batch.records:
-            if record.offset < self.durable or record.value is None:
+            if record.offset < self.durable or not record.value:
                 continue
             try:
                 alerts.append(decode_alert(record.value))

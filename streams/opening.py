@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from models.stage import Stage
 from streams.exits import Stop, log
 from streams.fitting import Fit, FittedKind, fit
+from streams.hosting import StageHost
 from streams.loading import Extent, read_latest, resume
 from streams.metrics import LOST_TO_RETENTION
 from streams.notify import AlertRunner, PostAlerts
@@ -36,6 +36,7 @@ class StageOpener:
     def __init__(
         self,
         kind: StageKind,
+        host: StageHost,
         settings: Settings,
         outbox: Outbox,
         refusals: RefusalLimit,
@@ -45,6 +46,7 @@ class StageOpener:
     ) -> None:
         self.agent = kind.name
         self._kind = kind
+        self._host = host
         self._settings = settings
         self._outbox = outbox
         self._refusals = refusals
@@ -60,21 +62,22 @@ class StageOpener:
         """
         identity = Identity(self._kind.name, self._kind.version, partition, self._settings.partitions)
         records = await read_latest(self._settings.connection(), self._topic, partition)
-        stage = self._kind.make(partition)
+        stage = await self._host.make(partition)
         snapshot: Snapshot | None = None
         fitting: Fit | None = None
         try:
             snapshot = assemble(records, identity)
             resumption = resume(snapshot.manifest.absorbed if snapshot else None, extent)
             if snapshot:
-                fitting = fit_and_restore(stage, snapshot, self._shapes)
+                fitting = self._fit(snapshot)
+                await stage.restore(fitting.blocks)
         except StateError as error:
             rebuilt = self.agent in self._settings.rebuild_state
             if not rebuilt or isinstance(error, Repartitioned):
                 raise Stop(self._refusal(partition, error)) from error
             log.warning("state is rebuilt", agent=self.agent, partition=partition, reason=str(error))
             await self._outbox.confirmed(self._topic, [(key, None) for key in records], partition)
-            stage, snapshot, fitting = self._kind.make(partition), None, None
+            stage, snapshot, fitting = await self._host.make(partition), None, None
             resumption = resume(None, extent._replace(committed=None))
         if resumption.warning:
             log.error(resumption.warning, agent=self.agent, partition=partition)
@@ -96,11 +99,17 @@ class StageOpener:
             partition,
             stage,
             next_offset=resumption.offset,
-            send=self._outbox.send_all,
+            send=self._outbox.hand_over,
             state=state,
             refusals=self._refusals,
             checkpoint_interval=self._settings.checkpoint_interval,
         )
+
+    def _fit(self, snapshot: Snapshot) -> Fit:
+        """The blocks of a snapshot without those of detectors that are gone. Raises Misfit."""
+        if self._shapes is None:
+            return Fit(snapshot.blocks, (), (), ())
+        return fit(snapshot, self._shapes)
 
     @property
     def _shapes(self) -> Mapping[str, Shape] | None:
@@ -119,22 +128,6 @@ class StageOpener:
 
     def _refusal(self, partition: int, error: StateError) -> str:
         return refusal(self._settings, self.agent, self._kind.topic, [partition], error)
-
-
-def fit_and_restore(stage: Stage, snapshot: Snapshot, shapes: Mapping[str, Shape] | None) -> Fit:
-    """Put a stage where a snapshot left off, without the detectors that are gone.
-
-    Raises:
-        Misfit: a detector counts something else than it did.
-        Unreadable: the stage cannot take the blocks.
-    """
-    fitting = fit(snapshot, shapes) if shapes is not None else Fit(snapshot.blocks, (), (), ())
-    try:
-        stage.restore(fitting.blocks)
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        # The blocks are as they were written, so what fails now fails at every start.
-        raise Unreadable(str(error) if isinstance(error, ValueError) else repr(error)) from error
-    return fitting
 
 
 def refusal(settings: Settings, agent: str, topic: str, partitions: Sequence[int], error: StateError) -> str:

@@ -25,9 +25,9 @@ class Outbox:
         """Hand one record over to be sent to a Kafka topic; awaiting the result waits for Kafka."""
         return await self.producer.send(topic, key, value, partition, None, None)
 
-    async def send_all(self, messages: Sequence[Message]) -> None:
-        """Send messages to their logical topics in order, and wait until all are confirmed."""
-        await asyncio.gather(
+    async def hand_over(self, messages: Sequence[Message]) -> Awaitable[object]:
+        """Hand messages over in order, to their logical topics; awaiting the result waits for Kafka."""
+        return asyncio.gather(
             *[
                 await self.send(kafka_name(self._settings, topic), key, value)
                 for topic, key, value in messages

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from models.stage import Message, Record, Stage
 from streams import faults, metrics
@@ -19,11 +20,17 @@ from streams.batches import Batch
 from streams.refusals import RefusalLimit
 from streams.state import StateWriter
 
+if TYPE_CHECKING:
+    from streams.hosting import HostedStage
+
 #: Seconds without a batch after which a large state is written like a small one.
 QUIET = 0.2
 
-#: Sends the messages in order and returns when Kafka has confirmed all of them.
-SendAll = Callable[[Sequence[Message]], Awaitable[None]]
+#: Batches whose messages may be on their way to Kafka at once.
+UNCONFIRMED = 4
+
+#: Hands messages over in order. Awaiting what it returns waits until Kafka has confirmed all of them.
+HandOver = Callable[[Sequence[Message]], Awaitable[Awaitable[object]]]
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,9 @@ class OffsetHole(Exception):
 class PartitionRunner:
     """A stage, its partition, and its state.
 
+    The stage takes the next batch while Kafka confirms the messages of those before, and while the
+    state is being written; a checkpoint waits for the messages that it implies.
+
     `next_offset` is where reading starts. `checkpoint_interval` in seconds; 0 means after each batch.
     """
 
@@ -69,10 +79,10 @@ class PartitionRunner:
         self,
         agent: str,
         partition: int,
-        stage: Stage,
+        stage: HostedStage,
         *,
         next_offset: int,
-        send: SendAll,
+        send: HandOver,
         state: StateWriter,
         refusals: RefusalLimit,
         checkpoint_interval: float,
@@ -88,11 +98,13 @@ class PartitionRunner:
         self._interval = self._pause = checkpoint_interval
         self._written_at = self._absorbed_at = time.monotonic()
         self._closed = False
-        # A checkpoint must see the stage between two batches, never inside one.
+        self._unconfirmed: deque[asyncio.Task[None]] = deque()
+        # A snapshot must see the stage between two batches, never inside one.
         self._turn = asyncio.Lock()
+        self._writing = asyncio.Lock()
 
     async def take(self, batch: Batch) -> None:
-        """Absorb what is new in the batch and send what comes of it.
+        """Absorb what is new in the batch and hand over what comes of it.
 
         Raises:
             OffsetHole: the batch does not follow the one before.
@@ -105,57 +117,83 @@ class PartitionRunner:
                 raise OffsetHole(
                     f"{self.agent}-{self.partition}: {self._next} to {batch.follows} are missing"
                 )
-            records = [
-                Record(raw.offset, raw.value or b"", raw.timestamp / 1000.0 if raw.timestamp >= 0 else None)
-                for raw in batch.records
-                if raw.offset >= self._next
-            ]
-            metrics.SKIPPED.labels(self.agent).inc(len(batch.records) - len(records))
+            records = batch.records
+            if records[0].offset < self._next:
+                records = [record for record in records if record.offset >= self._next]
+                metrics.SKIPPED.labels(self.agent).inc(len(batch.records) - len(records))
             if records:
                 await self._absorb(records)
-        await self.checkpoint()
+        if not self._interval:
+            await self.checkpoint()
 
-    async def _absorb(self, records: list[Record]) -> None:
+    async def _absorb(self, records: Sequence[Record]) -> None:
         started = time.perf_counter()
-        output = self._stage.absorb(records)
+        output = await self._stage.absorb(records)
         faults.reach("after-decode")
         self._refusals.judge(output.counts, taken=len(records))
-        await self._send(output.messages)
-        faults.reach("after-messages")
+        sent = await self._send(output.messages)
         self._next = records[-1].offset + 1
         self._absorbed_at = time.monotonic()
-        metrics.bump(self.agent, output.counts)
-        metrics.CONSUMED.labels(self.agent).inc(len(records))
+        confirmed = self._confirm(sent, output.counts, len(records), started)
+        self._unconfirmed.append(asyncio.create_task(confirmed))
+        if len(self._unconfirmed) > UNCONFIRMED:
+            await self._unconfirmed[0]
+        self._raise_failures()
+
+    async def _confirm(
+        self, sent: Awaitable[object], counts: Mapping[tuple[str, str], int], taken: int, started: float
+    ) -> None:
+        await sent
+        faults.reach("after-messages")
+        metrics.bump(self.agent, counts)
+        metrics.CONSUMED.labels(self.agent).inc(taken)
         metrics.BATCHES.labels(self.agent).inc()
         metrics.BATCH_SECONDS.labels(self.agent).observe(time.perf_counter() - started)
 
+    def _raise_failures(self) -> None:
+        """Forget what has been confirmed; raise what became of messages that never will be."""
+        while self._unconfirmed and self._unconfirmed[0].done():
+            self._unconfirmed.popleft().result()
+
     async def checkpoint(self, *, force: bool = False) -> None:
         """Write the changed state if something was absorbed and the interval is over, or forced."""
-        async with self._turn:
-            now = time.monotonic()
-            quiet = now - self._absorbed_at >= QUIET
-            pause = self._interval if quiet else self._pause
-            if not self._closed and self._next > self.durable and (force or now - self._written_at >= pause):
-                await self._write()
+        self._raise_failures()
+        if force or self._is_due():
+            await self._write()
+
+    def _is_due(self) -> bool:
+        now = time.monotonic()
+        pause = self._interval if now - self._absorbed_at >= QUIET else self._pause
+        return not self._closed and self._next > self.durable and now - self._written_at >= pause
 
     async def _write(self) -> None:
-        started = time.perf_counter()
-        await self._state.write(self._stage.snapshot(full=False), absorbed=self._next - 1)
-        faults.reach("after-state")
-        self.durable = self._next
-        self._written_at = time.monotonic()
-        manifest, place = self._state.manifest, (self.agent, str(self.partition))
-        metrics.STATE_BYTES.labels(*place).set(manifest.size)
-        metrics.STATE_BLOCKS.labels(*place).set(len(manifest.blocks))
-        metrics.show_figures(self.agent, self.partition, self._stage.gauges(), now=time.time())
-        took = time.perf_counter() - started
-        # A large state is written less often while much comes in: at most a tenth of the time goes into it.
-        self._pause = max(self._interval, 9 * took) if self._interval else 0.0
-        metrics.CHECKPOINT_SECONDS.labels(self.agent).observe(took)
+        async with self._writing:
+            started = time.perf_counter()
+            async with self._turn:
+                if self._next == self.durable:
+                    return
+                snapshot = await self._stage.snapshot()
+                upto = self._next
+                implied = list(self._unconfirmed)
+            await asyncio.gather(*implied)
+            await self._state.write(snapshot.blocks, absorbed=upto - 1)
+            faults.reach("after-state")
+            self.durable = upto
+            self._written_at = time.monotonic()
+            manifest, place = self._state.manifest, (self.agent, str(self.partition))
+            metrics.STATE_BYTES.labels(*place).set(manifest.size)
+            metrics.STATE_BLOCKS.labels(*place).set(len(manifest.blocks))
+            metrics.show_figures(self.agent, self.partition, snapshot.gauges, now=time.time())
+            took = time.perf_counter() - started
+            # A large state is written less often while much comes in: at most a tenth of the time goes
+            # into it.
+            self._pause = max(self._interval, 9 * took) if self._interval else 0.0
+            metrics.CHECKPOINT_SECONDS.labels(self.agent).observe(took)
 
     async def close(self) -> None:
         """Wait for the batch in hand, write the state, and take no more."""
         async with self._turn:
-            if not self._closed and self._next > self.durable:
-                await self._write()
-            self._closed = True
+            already, self._closed = self._closed, True
+        if not already:
+            await self._write()
+            await self._stage.drop()

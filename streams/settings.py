@@ -67,6 +67,11 @@ class Settings(BaseSettings):
         description="Seconds between writes of a partition's state while it works; 0: after every batch.",
     )
     batch_records: int = Field(5000, ge=1, le=100_000, description="Most records handed to a stage at once.")
+    stage_processes: bool = Field(
+        True,
+        description="Judge in child processes, one for ingest and one for watch, on cores of their own;"
+        " on Linux only.",
+    )
     session_timeout: float = Field(
         10.0, ge=3, le=300, description="Seconds without a heartbeat after which Kafka gives partitions away."
     )

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 
 import structlog
 
 from streams import collector, logs, metrics
 from streams.alertmanager import Notifier
 from streams.app import ProbewatchApp, build_app
+from streams.child_host import ChildHost
 from streams.exits import FAILURE, Stop, die, log
 from streams.health import Health, HealthServer
+from streams.hosting import LocalHost, StageHost
 from streams.partition import StageKind
 from streams.preflight import wait_for_broker
 from streams.settings import Settings
@@ -37,15 +40,27 @@ def run(
     """
     logs.configure(settings.log_format, settings.log_level)
     collector.calm()
+    hosts = _hosts(settings, kinds)
     try:
-        return asyncio.run(_run(settings, kinds, notifier, config_digest))
+        return asyncio.run(_run(settings, kinds, hosts, notifier, config_digest))
     except Stop as stop:
         log.error(str(stop))
         return FAILURE
 
 
+def _hosts(settings: Settings, kinds: Sequence[StageKind]) -> dict[str, StageHost]:
+    """Where the stages of each kind live. A fork is safe here: there is one thread and no event loop."""
+    if settings.stage_processes and sys.platform == "linux":
+        return {kind.name: ChildHost(kind) for kind in kinds}
+    return {kind.name: LocalHost(kind) for kind in kinds}
+
+
 async def _run(
-    settings: Settings, kinds: Sequence[StageKind], notifier: Notifier | None, config_digest: str
+    settings: Settings,
+    kinds: Sequence[StageKind],
+    hosts: Mapping[str, StageHost],
+    notifier: Notifier | None,
+    config_digest: str,
 ) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -62,7 +77,9 @@ async def _run(
         await asyncio.to_thread(ensure, settings)
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         post = notifier.post if notifier else None
-        app = build_app(settings, kinds, post, health, idempotent=idempotent, config_digest=config_digest)
+        app = build_app(
+            settings, kinds, hosts, post, health, idempotent=idempotent, config_digest=config_digest
+        )
     finally:
         waiting.cancel()
     await _serve(app, settings, stop)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
 from faust.types import TP
@@ -14,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.alert import Alert
-from models.stage import Message
+from models.stage import Message, Record
 from streams.batches import Batch, BatchScheduler
 from streams.exits import Stop
+from streams.hosting import LocalStage
 from streams.lease import Lease
 from streams.notify import AlertRunner
 from streams.partition import OffsetHole, PartitionRunner
@@ -27,18 +26,11 @@ from tests.delivery.toy import Toy, alert
 ONE, TWO = TP("searches", 0), TP("searches", 1)
 
 
-@dataclass(frozen=True)
-class Raw:
-    """As much of an aiokafka record as is used."""
-
-    offset: int
-    value: Any = b"officer1"
-    timestamp: int = 1_590_900_000_000
-    timestamp_type: int = 0
+NOW = 1_590_900_000.0
 
 
-def raws(*offsets: int, value: bytes = b"officer1") -> list[Raw]:
-    return [Raw(offset, value) for offset in offsets]
+def raws(*offsets: int, value: bytes = b"officer1") -> list[Record]:
+    return [Record(offset, value, NOW) for offset in offsets]
 
 
 def batch(*offsets: int, follows: int | None = None, value: bytes = b"officer1") -> Batch:
@@ -53,9 +45,13 @@ class Journal:
         self.state: dict[bytes, bytes] = {}
         self.order: list[str] = []
 
-    async def send_all(self, messages: Sequence[Message]) -> None:
+    async def hand_over(self, messages: Sequence[Message]) -> Awaitable[object]:
         self.messages += messages
-        self.order += ["message"] * len(messages)
+        return self._confirm(["message"] * len(messages))
+
+    async def _confirm(self, told: list[str]) -> None:
+        await asyncio.sleep(0)
+        self.order += told
 
     async def send(self, key: bytes, value: bytes | None) -> Awaitable[object]:
         assert value is not None
@@ -71,7 +67,7 @@ def runner(
 ) -> PartitionRunner:
     identity = Identity("watch", 1, 0, 2)
     return PartitionRunner(
-        "watch", 0, Toy(), next_offset=next_offset, send=journal.send_all,
+        "watch", 0, LocalStage(Toy()), next_offset=next_offset, send=journal.hand_over,
         state=StateWriter(journal.send, identity, None, config_digest="", writer="me"),
         refusals=limit or RefusalLimit(1.0, 10**9), checkpoint_interval=interval,
     )  # fmt: skip
@@ -112,7 +108,10 @@ def test_partitions_take_turns() -> None:
 def test_a_batch_is_bounded_in_bytes() -> None:
     scheduler = BatchScheduler()
     scheduler.most_bytes = 750_000
-    large = [Raw(offset, bytes(size)) for offset, size in enumerate([400_000, 300_000, 100_000, 900_000, 1])]
+    large = [
+        Record(offset, bytes(size), NOW)
+        for offset, size in enumerate([400_000, 300_000, 100_000, 900_000, 1])
+    ]
     sizes = [[len(record.value) for record in made.records] for _, made in scheduler.iterate({ONE: large})]
     assert sizes == [[400_000, 300_000], [100_000], [900_000], [1]]
 
@@ -201,7 +200,11 @@ async def test_alerts_are_done_once_posted_and_given_up_when_the_partition_goes(
         posted.extend(alerts)
 
     target = AlertRunner(0, 0, post)
-    one = Batch(ONE, [Raw(0, alert("officer1", 3, 0).value), Raw(1, None), Raw(2, b"not an alert")], -1)
+    one = Batch(
+        ONE,
+        [Record(0, alert("officer1", 3, 0).value, NOW), Record(1, b"", NOW), Record(2, b"not an alert", NOW)],
+        -1,
+    )
     taking = asyncio.create_task(target.take(one))
     await asyncio.sleep(0.01)
     assert target.durable == 0
@@ -209,7 +212,7 @@ async def test_alerts_are_done_once_posted_and_given_up_when_the_partition_goes(
     await taking
     assert target.durable == 3 and [found.alert_id for found in posted] == ["officer1-3"]
     gate.clear()
-    taking = asyncio.create_task(target.take(Batch(ONE, [Raw(3, alert("officer1", 6, 3).value)], 2)))
+    taking = asyncio.create_task(target.take(Batch(ONE, [Record(3, alert("officer1", 6, 3).value, NOW)], 2)))
     await asyncio.sleep(0.01)
     await target.close()
     await asyncio.wait_for(taking, 1)

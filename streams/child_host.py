@@ -1,0 +1,199 @@
+"""A child process in which all stages of one kind live.
+
+It knows no Kafka: what it is asked and what it answers goes through a pair of sockets. It writes
+nowhere else, so it cannot outrun the worker's right to write; and it ends when the worker does,
+however that ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import struct
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from models.stage import Message, Output, Record, Stage
+from streams.children import die_with_parent
+from streams.hosting import HostedStage, Snapshot, restore
+from streams.partition import StageKind
+from streams.state import Unreadable
+
+#: Room in the sockets, bytes, as far as the kernel grants it: a batch should go through in few pieces.
+ROOM = 4 * 1024 * 1024
+#: Before each message: its length, what is asked (or whether it is an answer), and the partition.
+_HEAD = struct.Struct("<QBI")
+_ANSWER, _UNREADABLE, _ERROR = range(3)
+
+
+class HostDied(Exception):
+    """The child ended although it was needed."""
+
+
+class _Given(Struct, array_like=True):
+    messages: list[Message]
+    counts: dict[tuple[str, str], int]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_records = msgspec.msgpack.Decoder(list[Record]).decode
+_blocks = msgspec.msgpack.Decoder(dict[str, bytes]).decode
+_given = msgspec.msgpack.Decoder(_Given).decode
+_snapshot = msgspec.msgpack.Decoder(Snapshot).decode
+
+
+class ChildHost:
+    """The worker's end. Made by `fork`, which shares all that has been loaded: to be called while the
+    process has one thread and no event loop."""
+
+    def __init__(self, kind: StageKind) -> None:
+        self.name = kind.name
+        ours, theirs = socket.socketpair()
+        for end in (ours, theirs):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, ROOM)
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM)
+        promise = die_with_parent(signal.SIGKILL)
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            ours.close()
+            _live(kind, theirs, promise)
+        theirs.close()
+        ours.setblocking(False)
+        self._socket = ours
+        self._turn = asyncio.Lock()
+
+    async def make(self, partition: int) -> HostedStage:
+        """A new stage in the child."""
+        await self.ask("make", partition)
+        return ChildStage(self, partition)
+
+    async def ask(self, call: str, partition: int, content: bytes = b"") -> bytearray:
+        """What the child answers. Raises Unreadable as `Stage.restore` would fail, RuntimeError for any
+        other exception in the child, and HostDied."""
+        loop = asyncio.get_running_loop()
+        async with self._turn:
+            try:
+                head = _HEAD.pack(len(content), _CALLS.index(call), partition)
+                await loop.sock_sendall(self._socket, head)
+                await loop.sock_sendall(self._socket, content)
+                size, what, _ = _HEAD.unpack(await self._received(_HEAD.size))
+                answer = await self._received(size)
+            except OSError as error:
+                raise HostDied(f"the process of stage {self.name} ended: {error}") from None
+        if what == _UNREADABLE:
+            raise Unreadable(answer.decode())
+        if what == _ERROR:
+            raise RuntimeError(f"in the process of stage {self.name}: {answer.decode()}")
+        return answer
+
+    async def _received(self, size: int) -> bytearray:
+        loop, found = asyncio.get_running_loop(), bytearray(size)
+        at, view = 0, memoryview(found)
+        while at < size:
+            came = await loop.sock_recv_into(self._socket, view[at:])
+            if not came:
+                raise ConnectionResetError("it was killed; is there too little memory?")
+            at += came
+        return found
+
+
+class ChildStage:
+    """A stage in the child."""
+
+    def __init__(self, host: ChildHost, partition: int) -> None:
+        self._host = host
+        self._partition = partition
+
+    async def restore(self, blocks: Mapping[str, bytes]) -> None:
+        """As `Stage.restore`."""
+        await self._host.ask("restore", self._partition, _encode(blocks))
+
+    async def absorb(self, records: Sequence[Record]) -> Output:
+        """As `Stage.absorb`."""
+        given = _given(await self._host.ask("absorb", self._partition, _encode(records)))
+        return Output(given.messages, given.counts)
+
+    async def snapshot(self) -> Snapshot:
+        """What changed since the last call, and the stage's figures."""
+        return _snapshot(await self._host.ask("snapshot", self._partition))
+
+    async def drop(self) -> None:
+        """Let the child forget it."""
+        await self._host.ask("drop", self._partition)
+
+
+class _Stages:
+    """The child's end: its methods are what may be asked."""
+
+    def __init__(self, kind: StageKind) -> None:
+        self._kind = kind
+        self._stages: dict[int, Stage] = {}
+
+    def make(self, partition: int, content: bytes) -> bytes:
+        self._stages[partition] = self._kind.make(partition)
+        return b""
+
+    def restore(self, partition: int, content: bytes) -> bytes:
+        restore(self._stages[partition], _blocks(content))
+        return b""
+
+    def absorb(self, partition: int, content: bytes) -> bytes:
+        output = self._stages[partition].absorb(_records(content))
+        return _encode(_Given(output.messages, output.counts))
+
+    def snapshot(self, partition: int, content: bytes) -> bytes:
+        stage = self._stages[partition]
+        return _encode(Snapshot(stage.snapshot(full=False), stage.gauges()))
+
+    def drop(self, partition: int, content: bytes) -> bytes:
+        del self._stages[partition]
+        return b""
+
+
+_CALLS = ("make", "restore", "absorb", "snapshot", "drop")
+
+
+def _live(kind: StageKind, ours: socket.socket, promise: Callable[[], None] | None) -> None:
+    """The life of a child: answer until the worker is gone. Does not return."""
+    try:
+        # Signals are for the worker, which finishes in good order and needs its child for that.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        if promise is not None:
+            promise()
+        stages = _Stages(kind)
+        while head := _read(ours, _HEAD.size):
+            size, call, partition = _HEAD.unpack(head)
+            content = _read(ours, size)
+            try:
+                what, answer = _ANSWER, getattr(stages, _CALLS[call])(partition, content)
+            except Unreadable as error:
+                what, answer = _UNREADABLE, str(error).encode()
+            except Exception:
+                what, answer = _ERROR, traceback.format_exc().encode()
+            ours.sendall(_HEAD.pack(len(answer), what, partition))
+            ours.sendall(answer)
+    except OSError:
+        pass  # the worker is gone
+    finally:
+        os._exit(0)
+
+
+def _read(ours: socket.socket, size: int) -> bytearray:
+    """So many bytes, or none when the worker is gone."""
+    found = bytearray(size)
+    at, view = 0, memoryview(found)
+    while at < size:
+        came = ours.recv_into(view[at:])
+        if not came:
+            return bytearray()
+        at += came
+    return found
