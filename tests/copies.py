@@ -16,6 +16,7 @@ from streams.commands.config import SHIPPED
 from streams.configuration import Configuration, load
 from streams.exits import Stop
 from streams.fitting import FittedKind, fitted
+from streams.hosting import LocalHost, LocalStage
 from streams.loading import Extent
 from streams.opening import StageOpener
 from streams.outbox import Outbox
@@ -80,8 +81,10 @@ class Copy:
 
     def open(self, agent: str, partition: int, end: int, committed: int | None = None) -> PartitionRunner:
         """Open a partition as a worker does. Raises Stop with the worker's last sentence."""
+        kind = self.kind(agent)
         opener = StageOpener(
-            self.kind(agent),
+            kind,
+            LocalHost(kind),
             self.settings,
             Outbox(self.settings),
             RefusalLimit(1.0, 1000),
@@ -91,6 +94,12 @@ class Copy:
         runner = asyncio.run(opener.open(partition, Extent(0, end, committed)))
         assert isinstance(runner, PartitionRunner)
         return runner
+
+    @staticmethod
+    def blocks(runner: PartitionRunner) -> dict[str, bytes]:
+        """The state that a runner has in hand."""
+        assert isinstance(runner._stage, LocalStage)
+        return runner._stage._stage.snapshot(full=True)
 
     def refused(self, agent: str, partition: int, end: int, committed: int | None = None) -> str:
         """The sentence with which a worker would end."""

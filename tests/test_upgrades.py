@@ -63,7 +63,7 @@ def test_the_same_settings_and_those_that_only_judge_keep_the_state(origin: Orig
             runner = copy.open("watch", partition, origin.ends["watch", partition])
         assert said == []
         assert runner.durable == snapshot.manifest.absorbed + 1
-        assert runner._stage.snapshot(full=True) == snapshot.blocks
+        assert copy.blocks(runner) == snapshot.blocks
 
 
 VISITS = "alpha: 0.01, minimum_visits: 3"
@@ -110,9 +110,7 @@ def test_detectors_that_are_new_start_empty_and_those_gone_are_dropped(
         for name in added:
             assert f"detector {name} is new: it starts empty" in told
         assert len(told) == len(gone) + len(added)
-        names = {
-            name.partition("\0detector/")[2].partition("/")[0] for name in runner._stage.snapshot(full=True)
-        }
+        names = {name.partition("\0detector/")[2].partition("/")[0] for name in copy.blocks(runner)}
         assert not names & set(gone) and names >= set(added)
 
 
