@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -29,7 +29,6 @@ Floats = NDArray[np.float64]
 #: The fields that are columns, in declared order; the other two are lists of their own.
 FIELDS = tuple(name for name in Search.__struct_fields__ if name not in ("event_id", "event_time"))
 _DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Search)}
-_row = attrgetter(*FIELDS)
 #: Searches from which it is told whether a field takes ever new values.
 SAMPLE = 64
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -107,21 +106,24 @@ class Columns(Table):
         """The columns of some searches; `times` are their event times when these are at hand."""
         if times is None:
             times = [search.event_time.timestamp() for search in searches]
-        fields = {}
-        for name, column in zip(FIELDS, zip(*map(_row, searches), strict=True), strict=False):
-            if len(column) > SAMPLE and len(set(column[:SAMPLE])) > SAMPLE // 2:
+        if not searches:
+            return cls([], np.zeros(0, np.float64), {})
+        event_ids, _, *columns = zip(*map(msgspec.structs.astuple, searches), strict=True)
+        size, fields = len(event_ids), {}
+        for name, column in zip(FIELDS, columns, strict=True):
+            first = column[0]
+            if first == column[-1] and column.count(first) == size:
+                if first != _DEFAULTS[name]:
+                    fields[name] = Column([first], np.zeros(size, np.uint8))
+            elif size > SAMPLE and len(set(column[:SAMPLE])) > SAMPLE // 2:
                 # Hardly ever the same twice: to look for the same costs more than it saves.
-                fields[name] = Column(column, np.arange(len(column), dtype=_width(len(column))))
-                continue
-            places: dict[Any, int] = dict.fromkeys(column, 0)
-            if len(places) == 1:
-                if column[0] != _DEFAULTS[name]:
-                    fields[name] = Column([column[0]], np.zeros(len(column), np.uint8))
-                continue
-            places.update(zip(places, range(len(places)), strict=True))
-            codes = np.fromiter(map(places.__getitem__, column), _width(len(places)), len(column))
-            fields[name] = Column(list(places), codes)
-        return cls([search.event_id for search in searches], np.array(times, np.float64), fields)
+                fields[name] = Column(column, np.arange(size, dtype=_width(size)))
+            else:
+                places: defaultdict[Any, int] = defaultdict()
+                places.default_factory = places.__len__  # a value that is new gets the next place
+                codes = np.fromiter(map(places.__getitem__, column), np.uint32, size)
+                fields[name] = Column(list(places), codes.astype(_width(len(places))))
+        return cls(list(event_ids), np.array(times, np.float64), fields)
 
     @property
     def times(self) -> Floats:

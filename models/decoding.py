@@ -6,6 +6,7 @@ Plain JSON and CloudEvents 1.0 envelopes (structured mode, the search as `data`)
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -25,6 +26,10 @@ class _CloudEvent(Struct):
 _search = msgspec.json.Decoder(Search)
 _tick = msgspec.json.Decoder(Tick)
 _cloud_event = msgspec.json.Decoder(_CloudEvent)
+
+_TICK = b'{"tick"'
+#: Messages that are looked at together: one that is not plain makes the others wait for a second look.
+AT_ONCE = 100
 
 _WHERE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 _NAMED = re.compile(r"`(?P<field>\w+)`")
@@ -61,7 +66,7 @@ def read(raw: bytes) -> Search | Tick | Refusal:
             "send the record without images or attachments",
         )
     try:
-        if raw[:7] == b'{"tick"':
+        if raw[:7] == _TICK:
             return _checked_tick(_tick.decode(raw))
         if b'"specversion"' in raw and (data := _payload(raw)) is not None:
             raw = data
@@ -75,14 +80,50 @@ def read(raw: bytes) -> Search | Tick | Refusal:
     # JSON can hold a forbidden character only escaped, as DEL, or beyond ASCII: most messages do not.
     if (b"\\" in raw or b"\x7f" in raw or not raw.isascii()) and (fault := _forbidden(search)):
         return fault
-    # Most logs speak of UTC and of one of the two other times.
+    return search if _all_plain(search) else _in_utc(search)
+
+
+def read_all(raws: Sequence[bytes]) -> list[Search | Tick | Refusal]:
+    """What `read` gives for each of some messages, in less time when all are searches and plain."""
+    found: list[Search | Tick | Refusal] = []
+    first = 0
+    for tick in [*(place for place, raw in enumerate(raws) if raw[:7] == _TICK), len(raws)]:
+        for begin in range(first, tick, AT_ONCE):
+            part = raws[begin : min(begin + AT_ONCE, tick)]
+            found += _read_plain(part) or map(read, part)
+        found += map(read, raws[tick : tick + 1])
+        first = tick + 1
+    return found
+
+
+def _read_plain(raws: Sequence[bytes]) -> list[Search] | None:
+    """The searches, if all messages are such in one line of plain ASCII and in UTC; None if not."""
+    lines = b"\n".join(raws)
     if (
+        not lines.isascii()
+        or b"\\" in lines
+        or b"\x7f" in lines
+        or b'"specversion"' in lines
+        or lines.count(b"\n") != len(raws) - 1
+        or len(max(raws, key=len)) > MAX_EVENT_BYTES
+    ):
+        return None
+    try:
+        searches: list[Search] = _search.decode_lines(lines)
+    except msgspec.DecodeError:
+        return None
+    # An empty message is no line, and none of the searches may need another look.
+    return searches if len(searches) == len(raws) and all(map(_all_plain, searches)) else None
+
+
+def _all_plain(search: Search) -> bool:
+    """Whether its times are in UTC and within range."""
+    # Most logs speak of UTC and of one of the two other times.
+    return (
         _is_plain(search.event_time)
         and search.incident_time is None
         and (search.ingest_time is None or _is_plain(search.ingest_time))
-    ):
-        return search
-    return _in_utc(search)
+    )
 
 
 def clock_fault(field: str, at: float, arrival: float) -> Refusal | None:

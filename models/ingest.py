@@ -16,7 +16,7 @@ from msgspec import Struct
 from models.alert import Alert, encode_alert
 from models.book import Book
 from models.days import LocalDays
-from models.decoding import clock_fault, read
+from models.decoding import clock_fault, read_all
 from models.detectors.base import SourceDetector
 from models.packing import Packing, encode_pack
 from models.pseudonym import Pseudonyms
@@ -103,9 +103,8 @@ class IngestStage:
             self._pseudonym.keyed,
             bool(self._reference.roster),
         )
-        for record in records:
+        for record, event in zip(records, read_all([record.value for record in records]), strict=True):
             arrival = record.timestamp
-            event = read(record.value)
             if type(event) is Search:
                 at = event.event_time.timestamp()
                 if arrival is not None and at > arrival + MAX_CLOCK_LEAD:
