@@ -13,6 +13,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
@@ -119,8 +120,7 @@ class Columns(Table):
                 # Hardly ever the same twice: to look for the same costs more than it saves.
                 fields[name] = Column(column, np.arange(size, dtype=_width(size)))
             else:
-                places: defaultdict[Any, int] = defaultdict()
-                places.default_factory = places.__len__  # a value that is new gets the next place
+                places = numbering()
                 codes = np.fromiter(map(places.__getitem__, column), np.uint32, size)
                 fields[name] = Column(list(places), codes.astype(_width(len(places))))
         return cls(list(event_ids), np.array(times, np.float64), fields)
@@ -228,7 +228,7 @@ class _Joined:
 
     def __init__(self) -> None:
         self.parts = self.size = 0
-        self.places: dict[Any, int] = {}
+        self.places: defaultdict[Any, int] = numbering()
         self.values: list[Any] = []
         self.codes: NDArray[np.int32] = np.zeros(64, np.int32)
 
@@ -237,23 +237,32 @@ class _Joined:
         end = self.size + len(part.codes)
         if end > len(self.codes):
             self.codes = _longer(self.codes, 2 * end)
-        values = part.values
-        if sparse:
-            used = np.flatnonzero(np.bincount(part.codes, minlength=len(values)))
-            values = [values[code] for code in used.tolist()]
-        places, new = self.places, dict.fromkeys(values)
-        if places:
-            new = {value: None for value in new if value not in places}
-        places.update(zip(new, range(len(places), len(places) + len(new)), strict=True))
-        self.values += new
-        here = np.fromiter(map(places.__getitem__, values), np.int32, len(values))
-        if sparse:
-            translated = np.zeros(len(part.values), np.int32)
-            translated[used] = here
-            here = translated
-        self.codes[self.size : end] = here[part.codes]
+        values, codes = part
+        if sparse and len(values) > 1:
+            used = np.flatnonzero(np.bincount(codes, minlength=len(values)))
+            place_of = self._places_of([values[code] for code in used.tolist()])
+            here = np.zeros(len(values), np.int32)
+            here[used] = place_of
+        else:
+            here = self._places_of(values)
+        self.codes[self.size : end] = here[codes]
         self.size = end
         self.parts += 1
+
+    def _places_of(self, values: Sequence[Any]) -> NDArray[np.int32]:
+        """The place of each value, new ones entered."""
+        known = len(self.places)
+        found = np.fromiter(map(self.places.__getitem__, values), np.int32, len(values))
+        # From behind: there may be thousands in front of a few that are new.
+        self.values += [*islice(reversed(self.places), len(self.places) - known)][::-1]
+        return found
+
+
+def numbering() -> defaultdict[Any, int]:
+    """A dictionary that gives each new key the next number."""
+    places: defaultdict[Any, int] = defaultdict()
+    places.default_factory = places.__len__
+    return places
 
 
 def _longer(array: NDArray[Any], room: int) -> NDArray[Any]:

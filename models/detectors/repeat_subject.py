@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import repeat
 from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
+import numpy as np
 from msgspec import Meta, Struct
 
 from models.alert import Finding, Severity
+from models.columns import Ints
 from models.days import LocalDays
 from models.detectors.base import Arrivals, Day, Detector, Settings
 from models.statistics.visits import (
     MOST_VISITS,
     Made,
+    Open,
     OpenVisits,
-    Pair,
     Visit,
     Visits,
     cases_of,
     distinct,
-    pairs_of,
     rows_of,
 )
 from models.windows import OpenDay
@@ -102,54 +102,86 @@ class RepeatSubject(Detector):
 
     def observe(self, arrivals: Sequence[Arrivals]) -> Iterable[tuple[int, Finding]]:
         """A first visit of the day to somebody who was visited before is judged at once."""
-        came: list[tuple[int, OpenDay, int, Pair]] = []
+        opened, least = self._open, self.settings.minimum_visits
+        came = []
         for day, first, places in arrivals:
             rows = rows_of(day, first)
-            pairs = pairs_of(day, rows)
-            came += zip(places[rows - first].tolist(), repeat(day), rows.tolist(), pairs, strict=False)
-        if len(arrivals) > 1:
-            came.sort(key=itemgetter(0))
-        least, before, opened = self.settings.minimum_visits, self._visits, self._open
-        for place, day, row, pair in came:
-            days = opened.enter(pair, day, row)
-            if not days or before.number(pair) + days < least:
+            pairs = self._visits.pairs.at(day, rows)
+            came.append((opened.on(day), places[rows - first], rows, pairs))
+            opened.add(day, rows, pairs)
+        if not came:
+            return
+        every = np.unique(np.concatenate([pairs for *_, pairs in came]))
+        near = every[self._visits.numbers(every) + opened.days_with(every) >= least]
+        if len(near):
+            yield from self._follow(came, near)
+
+    def _follow(
+        self, came: Sequence[tuple[Open, Ints, Ints, Ints]], near: Ints
+    ) -> Iterable[tuple[int, Finding]]:
+        """Go through the visits that came of the pairs that are near, one after the other. `came` has for
+        each open day what was there before, and places, rows and pairs of what is new."""
+        before, least = self._visits, self.settings.minimum_visits
+        steps = []
+        for was, places, rows, pairs in came:
+            for at in np.flatnonzero(np.isin(pairs, near)).tolist():
+                steps.append((int(places[at]), int(pairs[at]), was.day, int(rows[at])))
+        new = {was.day.number: was for was, *_ in came}
+        visited: dict[int, dict[int, tuple[OpenDay, int]]] = {}
+        for place, pair, day, row in sorted(steps, key=itemgetter(0)):
+            if pair not in visited:
+                known = (new.get(opened.day.number, opened) for opened in self._open.all())
+                first = ((opened.day, opened.first(pair)) for opened in known)
+                visited[pair] = {one.number: (one, at) for one, at in first if at is not None}
+            days = visited[pair]
+            if day.number in days:
                 continue
-            visits = [*before.of(pair), *opened.until(pair, day.number)]
-            finding = self._judge(visits, day.number) if len(visits) >= least else None
+            days[day.number] = day, row
+            if before.number(pair) + len(days) < least:
+                continue
+            until = (Visit.of(*days[number]) for number in sorted(days) if number <= day.number)
+            visits = [*before.of(pair), *until]
+            finding = self._judge(pair, visits, day.number) if len(visits) >= least else None
             if finding is not None:
                 yield place, finding
 
     def close(self, day: Day) -> Iterable[Finding]:
         """Judge every pair with a visit on the day, then learn from it."""
-        before = self._visits
+        before, least = self._visits, self.settings.minimum_visits
         self._open.close(day.number)
         if self._learned.first_day is None and len(day):
             self._learned.first_day = day.number
         before.forget(day.number - self.settings.horizon_days)
-        rows, cases = rows_of(day), cases_of(day)
-        today: dict[Pair, list[int]] = {}
-        for pair, row in zip(pairs_of(day, rows), rows.tolist(), strict=True):
-            own = today.get(pair)
-            if own is None:
-                today[pair] = [row]
-            elif all(cases[row] != cases[other] for other in own):
-                own.append(row)
+        self._open.renumber(before)
+        rows, cases = rows_of(day), cases_of(day).distinct()
+        pairs = before.pairs.at(day, rows)
+        # Of each pair and case the first visit.
+        names, pair_of = np.unique(pairs, return_inverse=True)
+        _, first = np.unique(pair_of * max(len(cases.values), 1) + cases.codes[rows], return_index=True)
+        first.sort()
+        rows, pair_of = rows[first], pair_of[first]
+        each, number = np.bincount(pair_of, minlength=len(names)), before.numbers(names)
+        again = np.flatnonzero((each > 1) | (number > 0)).tolist()
+        own: dict[int, list[int]] = {place: [] for place in again}
+        for at in np.flatnonzero(np.isin(pair_of, again)).tolist():
+            own[int(pair_of[at])].append(int(rows[at]))
         findings = []
-        again = [pair for pair, own in today.items() if len(own) > 1 or pair in before]
-        for pair in sorted(again):
-            if before.number(pair) + len(today[pair]) >= self.settings.minimum_visits:
-                visits = [*before.of(pair), *(Visit.of(day, row) for row in today[pair])]
-                finding = self._judge(visits, day.number)
+        for place in again:
+            if number[place] + each[place] >= least:
+                pair = int(names[place])
+                visits = [*before.of(pair), *(Visit.of(day, row) for row in own[place])]
+                finding = self._judge(pair, visits, day.number)
                 if finding is not None:
-                    findings.append(finding)
-        for pair in again:
-            self._learn(before.made(pair), [(day.number, cases[row]) for row in today[pair]])
+                    findings.append((visits[-1][:2], finding))
+        for place in again:
+            made = [(day.number, cases.values[cases.codes[row]]) for row in own[place]]
+            self._learn(before.made(int(names[place])), made)
         for reached in self._learned.reached:
-            reached[0] += len(today) - len(again)
-        before.remember(day, today)
-        return findings
+            reached[0] += len(names) - len(again)
+        before.remember(day, rows)
+        return [finding for _, finding in sorted(findings, key=itemgetter(0))]
 
-    def _judge(self, visits: list[Visit], day: int) -> Finding | None:
+    def _judge(self, pair: int, visits: list[Visit], day: int) -> Finding | None:
         settings = self.settings
         first = self._learned.first_day
         if first is None or day - first < settings.minimum_history_days:
@@ -159,9 +191,8 @@ class RepeatSubject(Detector):
             return None
         requester, subject = visits[-1].requester, visits[-1].subject
         known = self._visits
-        others = known.by_subject[subject] - known.number((requester, subject))
-        elsewhere = max(known.total - known.by_requester[requester], 0)
-        mu = known.by_requester[requester] * (others + 0.05) / (elsewhere + 1)
+        others, made = known.by_subject(pair) - known.number(pair), known.by_requester(pair)
+        mu = made * (others + 0.05) / (max(known.total - made, 0) + 1)
         chances = []
         for scale, count in enumerate(counts):
             repeats = count - 1

@@ -1,30 +1,32 @@
 """Who searched for whom: the visits of closed days, and those of days that are still open.
 
-A visit is a search that a person made for a person. A pair is a requester and a subject.
+A visit is a search that a person made for a person. A pair is a requester and a subject; it is held
+as one number, made of a number for each name, so that thousands are looked up at once. Such numbers
+mean nothing outside this process: the state has the names.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from operator import itemgetter
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, cast
 
 import msgspec
 import numpy as np
 
-from models.columns import Ints, Packed, Table, pack_exactly, unpack
+from models.columns import Column, Ints, Packed, Table, numbering, pack_exactly, unpack
 from models.windows import Day, OpenDay, manual
 
 #: A pair's visits are kept up to this many; more cannot make an alert any surer.
 MOST_VISITS = 90
+#: Names that may be held without being in use, before those are forgotten that are not.
+MOST_UNUSED = 20_000
 
-Pair = tuple[str, str]
 #: A visit by day and case.
 Made = tuple[int, str]
 #: What is kept of a visit besides its time and event.
 _KEPT = ("requester_id", "subject_ref", "case_number", "unit_id")
-_ROW = (1 << 32) - 1
+_LOW = (1 << 32) - 1
+_NONE = np.zeros(0, np.int64)
 
 
 class Visit(NamedTuple):
@@ -56,18 +58,10 @@ def rows_of(table: Table, first: int = 0) -> Ints:
     return np.flatnonzero((known & manual(table))[first:]) + first
 
 
-def pairs_of(table: Table, rows: Ints) -> Iterator[Pair]:
-    """The pairs of some visits."""
-    columns = (table.column(name) for name in ("requester_id", "subject_ref"))
-    requesters, subjects = (map(values.__getitem__, codes[rows].tolist()) for values, codes in columns)
-    return zip(requesters, subjects, strict=True)
-
-
-def cases_of(table: Table) -> list[str]:
+def cases_of(table: Table) -> Column:
     """The case of each search, empty where none was given."""
     values, codes = table.column("case_number")
-    cases = [(value or "").strip() for value in values]
-    return [cases[code] for code in codes.tolist()]
+    return Column([(value or "").strip() for value in values], codes)
 
 
 def distinct(made: Iterable[Made]) -> tuple[int, int, int]:
@@ -77,70 +71,143 @@ def distinct(made: Iterable[Made]) -> tuple[int, int, int]:
     return len({case or day for day, case in visits}), len(days), len({day // 7 for day in days})
 
 
+class Pairs:
+    """Numbers for pairs."""
+
+    def __init__(self) -> None:
+        self.requesters = numbering()
+        self.subjects = numbering()
+
+    def at(self, table: Table, rows: Ints) -> Ints:
+        """The pairs of some visits, new ones numbered."""
+        requesters, subjects = table.column("requester_id"), table.column("subject_ref")
+        return self._numbers(self.requesters, requesters, rows) << 32 | self._numbers(
+            self.subjects, subjects, rows
+        )
+
+    def _numbers(self, names: dict[str, int], column: Column, rows: Ints) -> Ints:
+        values, codes = column
+        if len(values) <= len(rows):
+            every = np.fromiter(map(names.__getitem__, values), np.int64, len(values))
+            return every[codes[rows]]
+        here = (values[code] for code in codes[rows].tolist())
+        return np.fromiter(map(names.__getitem__, here), np.int64, len(rows))
+
+    def find(self, requester: str, subject: str) -> int:
+        """The pair of two names that were seen in a visit."""
+        return self.requesters[requester] << 32 | self.subjects[subject]
+
+
 class Visits:
     """The visits of closed days, until they are forgotten."""
 
     def __init__(self) -> None:
-        self.total = 0
-        self.by_requester: Counter[str] = Counter()
-        self.by_subject: Counter[str] = Counter()
-        self._pairs: dict[Pair, tuple[int, ...]] = {}
-        """The visits of a pair, oldest first: day << 32 | row in that day's table."""
+        self.pairs = Pairs()
+        # The pair of every visit, ascending, and which one it is: day << 32 | row in that day's
+        # table. Those of one pair stand together, oldest first.
+        self._pairs = self._visits = _NONE
+        self._by_subject = _NONE
+        """Visits of each subject, by its number."""
         self._days: dict[int, _Kept] = {}
 
-    def __contains__(self, pair: object) -> bool:
-        """Whether a pair has any."""
-        return pair in self._pairs
+    @property
+    def total(self) -> int:
+        """How many there are."""
+        return len(self._pairs)
 
-    def number(self, pair: Pair) -> int:
+    def numbers(self, pairs: Ints) -> Ints:
+        """How many each pair has."""
+        return cast(Ints, np.searchsorted(self._pairs, pairs, "right") - np.searchsorted(self._pairs, pairs))
+
+    def number(self, pair: int) -> int:
         """How many a pair has."""
-        return len(self._pairs.get(pair, ()))
+        return int(self.numbers(np.array([pair]))[0])
 
-    def of(self, pair: Pair) -> list[Visit]:
+    def by_requester(self, pair: int) -> int:
+        """How many the requester of a pair has."""
+        first = pair & ~_LOW
+        start, end = np.searchsorted(self._pairs, [first, first + _LOW + 1]).tolist()
+        return int(end - start)
+
+    def by_subject(self, pair: int) -> int:
+        """How many the subject of a pair has."""
+        subject = pair & _LOW
+        return int(self._by_subject[subject]) if subject < len(self._by_subject) else 0
+
+    def of(self, pair: int) -> list[Visit]:
         """A pair's visits, oldest first."""
-        visits = self._pairs.get(pair, ())
-        return [Visit.of(self._days[visit >> 32].table, visit & _ROW) for visit in visits]
+        return [Visit.of(self._days[visit >> 32].table, visit & _LOW) for visit in self._which(pair)]
 
-    def made(self, pair: Pair) -> list[Made]:
+    def made(self, pair: int) -> list[Made]:
         """The same by day and case alone."""
-        visits = self._pairs.get(pair, ())
-        return [(visit >> 32, self._days[visit >> 32].cases[visit & _ROW]) for visit in visits]
+        return [(visit >> 32, self._days[visit >> 32].case(visit & _LOW)) for visit in self._which(pair)]
 
-    def remember(self, day: Day, today: Mapping[Pair, Sequence[int]]) -> None:
-        """Take in the visits of a closed day: by pair their rows."""
-        kept: list[int] = []
-        for pair, rows in today.items():
-            kept += rows[: MOST_VISITS - self.number(pair)]
-        if kept:
-            self._keep(day.number, pack_exactly(day.only(_KEPT, np.array(kept, np.int64))))
+    def _which(self, pair: int) -> list[int]:
+        start, end = np.searchsorted(self._pairs, [pair, pair + 1]).tolist()
+        return cast("list[int]", self._visits[start:end].tolist())
+
+    def remember(self, day: Day, rows: Ints) -> None:
+        """Take in visits of a closed day, those in `rows`, ascending; of each pair as many as fit."""
+        pairs = self.pairs.at(day, rows)
+        unique, which, each = np.unique(pairs, return_inverse=True, return_counts=True)
+        number = self.numbers(unique)
+        crowded = number + each > MOST_VISITS
+        if crowded.any():
+            room = np.maximum(MOST_VISITS - number, 0)
+            order = np.argsort(which, kind="stable")
+            place = np.empty(len(rows), np.int64)
+            place[order] = np.arange(len(rows)) - (np.cumsum(each) - each)[which[order]]
+            rows = rows[place < room[which]]
+        if len(rows):
+            self._keep(day.number, pack_exactly(day.only(_KEPT, rows)))
 
     def _keep(self, number: int, packed: Packed) -> None:
         table = unpack(packed)
         self._days[number] = _Kept(packed, table, cases_of(table))
-        pairs = list(pairs_of(table, np.arange(len(table))))
-        known = self._pairs
-        for visit, pair in enumerate(pairs, number << 32):
-            known[pair] = (*known[pair], visit) if pair in known else (visit,)
-        self.by_requester.update(map(itemgetter(0), pairs))
-        self.by_subject.update(map(itemgetter(1), pairs))
-        self.total += len(pairs)
+        pairs = self.pairs.at(table, np.arange(len(table)))
+        order = np.argsort(pairs, kind="stable")
+        after = np.searchsorted(self._pairs, pairs[order], "right")
+        self._pairs = np.insert(self._pairs, after, pairs[order])
+        self._visits = np.insert(self._visits, after, (number << 32) + order)
+        self._by_subject = _sum(self._by_subject, np.bincount(pairs & _LOW))
 
     def forget(self, before: int) -> None:
         """Let go of the days before an ordinal day."""
-        for number in [number for number in self._days if number < before]:
-            table = self._days.pop(number).table
-            for pair in pairs_of(table, np.arange(len(table))):
-                # A pair's visits are in order of days, and this is the oldest day.
-                rest = self._pairs[pair][1:]
-                if rest:
-                    self._pairs[pair] = rest
-                else:
-                    del self._pairs[pair]
-                for counts, key in zip((self.by_requester, self.by_subject), pair, strict=True):
-                    counts[key] -= 1
-                    if not counts[key]:
-                        del counts[key]
-            self.total -= len(table)
+        gone = [number for number in self._days if number < before]
+        for number in gone:
+            del self._days[number]
+        if gone:
+            stays = self._visits >> 32 >= before
+            lost = np.bincount(self._pairs[~stays] & _LOW, minlength=len(self._by_subject))
+            self._by_subject = self._by_subject - lost
+            self._pairs, self._visits = self._pairs[stays], self._visits[stays]
+
+    def renumber(self, others: Sequence[Ints]) -> list[Ints] | None:
+        """Forget the names that occur neither here nor in `others`, when there are too many; `others`
+        then come back with new numbers. None when nothing changed."""
+        names = (self.pairs.requesters, self.pairs.subjects)
+        used = np.concatenate((self._pairs, *others))
+        if sum(map(len, names)) <= MOST_UNUSED + 2 * len(used):
+            return None
+        parts = [np.unique(part) for part in (used >> 32, used & _LOW)]
+        new = []
+        for known, part in zip(names, parts, strict=True):
+            moved = np.zeros(len(known), np.int64)
+            moved[part] = np.arange(len(part))
+            kept = [*known]
+            known.clear()
+            for place in part.tolist():
+                known[kept[place]]
+            new.append(moved)
+
+        def moved_pairs(pairs: Ints) -> Ints:
+            return cast(Ints, new[0][pairs >> 32] << 32 | new[1][pairs & _LOW])
+
+        pairs = moved_pairs(self._pairs)
+        order = np.argsort(pairs, kind="stable")
+        self._pairs, self._visits = pairs[order], self._visits[order]
+        self._by_subject = np.bincount(pairs & _LOW)
+        return [moved_pairs(pairs) for pairs in others]
 
     def snapshot(self) -> dict[str, bytes]:
         """Blocks `week/N` with the visits of the days of a week."""
@@ -162,40 +229,77 @@ class _Kept(NamedTuple):
 
     packed: Packed
     table: Table
-    cases: list[str]
+    cases: Column
+
+    def case(self, row: int) -> str:
+        return cast(str, self.cases.values[self.cases.codes[row]])
+
+
+class Open(NamedTuple):
+    """The visits of an open day, as they came."""
+
+    day: OpenDay
+    rows: Ints
+    pairs: Ints
+
+    def first(self, pair: int) -> int | None:
+        """The row of a pair's first visit."""
+        found = np.flatnonzero(self.pairs == pair)
+        return int(self.rows[found[0]]) if len(found) else None
 
 
 class OpenVisits:
-    """Of each open day and pair the visit that came first. Not part of any state."""
+    """The visits of open days. Not part of any state."""
 
     def __init__(self) -> None:
-        self._days: dict[int, tuple[OpenDay, dict[Pair, int]]] = {}
-        self._number: dict[Pair, int] = {}
-        """On how many open days a pair has a visit."""
+        self._days: dict[int, Open] = {}
+        self._distinct: dict[int, Ints] = {}
 
-    def enter(self, pair: Pair, day: OpenDay, row: int) -> int:
-        """Note a visit. On how many open days the pair has one now; 0 when this day had one."""
-        opened = self._days.get(day.number)
-        if opened is None:
-            opened = self._days[day.number] = day, {}
-        if pair in opened[1]:
-            return 0
-        opened[1][pair] = row
-        number = self._number[pair] = self._number.get(pair, 0) + 1
+    def on(self, day: OpenDay) -> Open:
+        """Those of one open day."""
+        return self._days.get(day.number) or Open(day, _NONE, _NONE)
+
+    def add(self, day: OpenDay, rows: Ints, pairs: Ints) -> None:
+        """Visits that came."""
+        _, before, known = self.on(day)
+        self._days[day.number] = Open(day, np.concatenate((before, rows)), np.concatenate((known, pairs)))
+        self._distinct.pop(day.number, None)
+
+    def days_with(self, pairs: Ints) -> Ints:
+        """On how many open days each pair has a visit."""
+        number = np.zeros(len(pairs), np.int64)
+        for day, opened in self._days.items():
+            held = self._distinct.get(day)
+            if held is None:
+                held = self._distinct[day] = np.unique(opened.pairs)
+            place = np.searchsorted(held, pairs)
+            number += held[np.minimum(place, len(held) - 1)] == pairs if len(held) else 0
         return number
 
-    def until(self, pair: Pair, last: int) -> list[Visit]:
-        """A pair's visits on open days up to an ordinal day, oldest first."""
-        opened = sorted(number for number in self._days if number <= last)
-        found = (self._days[number] for number in opened)
-        return [Visit.of(day, rows[pair]) for day, rows in found if pair in rows]
+    def all(self) -> list[Open]:
+        """Those of every open day, by day."""
+        return [opened for _, opened in sorted(self._days.items())]
 
     def close(self, number: int) -> None:
         """Let go of an open day."""
-        if number not in self._days:
-            return
-        for pair in self._days.pop(number)[1]:
-            if self._number[pair] == 1:
-                del self._number[pair]
-            else:
-                self._number[pair] -= 1
+        self._days.pop(number, None)
+        self._distinct.pop(number, None)
+
+    def renumber(self, visits: Visits) -> None:
+        """Forget names that are no longer in use; see `Visits.renumber`."""
+        opened = list(self._days.items())
+        moved = visits.renumber([one.pairs for _, one in opened])
+        if moved is not None:
+            self._days = {
+                day: one._replace(pairs=pairs) for (day, one), pairs in zip(opened, moved, strict=True)
+            }
+            self._distinct.clear()
+
+
+def _sum(one: Ints, other: Ints) -> Ints:
+    """The sum of counts by number; the shorter one is filled up with zeros."""
+    if len(one) < len(other):
+        one, other = other, one
+    summed = one.copy()
+    summed[: len(other)] += other
+    return summed
