@@ -122,8 +122,7 @@ class Rare(Detector):
         # Nobody's day is judged by what others did on it.
         today = [habit for habit in habits if habit is not None]
         for aspect, one in enumerate(shown):
-            for group, value in zip(one.groups, one.values, strict=True):
-                today[group].add(aspect, (value,), self._weight, MOST_VALUES)
+            one.add_to(today, aspect, self._weight, MOST_VALUES)
             for unit, seen in one.by(unit_of).items():
                 for habit in (self._unit(units[unit], day.number), self._agency):
                     habit.add(aspect, seen, self._weight, MOST_SHARED_VALUES)
@@ -139,11 +138,11 @@ class Rare(Detector):
         strength = UNIT_STRENGTH * self._weight
         found: set[int] = set()
         for aspect, one in enumerate(shown):
+            own = [None if habit is None else habit.counts[aspect] for habit in habits]
+            bars = [0.0 if habit is None else USUAL * (habit.totals[aspect] + strength) for habit in habits]
             for group, value in zip(one.groups, one.values, strict=True):
-                habit = habits[group]
-                if habit is not None and habit.counts[aspect].get(value, 0.0) < USUAL * (
-                    habit.totals[aspect] + strength
-                ):
+                counts = own[group]
+                if counts is not None and counts.get(value, 0.0) < bars[group]:
                     found.add(group)
         return found
 

@@ -49,6 +49,12 @@ class Habit(Struct, array_like=True):
         for value in values:
             counts[value] = counts.get(value, 0.0) + weight
             self.totals[aspect] += weight
+        if len(counts) > most:
+            self.make_room(aspect, most)
+
+    def make_room(self, aspect: int, most: int) -> None:
+        """Forget the rarest values beyond `most`."""
+        counts = self.counts[aspect]
         while len(counts) > most:
             rarest = min((count, value) for value, count in counts.items())[1]
             self.totals[aspect] -= counts.pop(rarest)
@@ -123,6 +129,17 @@ class Shown:
         self._groups, self._codes = np.divmod(pairs, self._size)
         self.groups: list[int] = self._groups.tolist()
         self.values = [self._names[code] for code in self._codes.tolist()]
+
+    def add_to(self, habits: Sequence[Habit], aspect: int, weight: float, most: int) -> None:
+        """Add to the habit of each group what it showed, as `Habit.add` does."""
+        own = [habit.counts[aspect] for habit in habits]
+        totals = [habit.totals for habit in habits]
+        for group, value in zip(self.groups, self.values, strict=True):
+            counts = own[group]
+            counts[value] = counts.get(value, 0.0) + weight
+            totals[group][aspect] += weight
+            if len(counts) > most:
+                habits[group].make_room(aspect, most)
 
     def by(self, unit_of: Codes) -> dict[int, list[str]]:
         """The values shown in each unit, when `unit_of` tells the unit of each group."""

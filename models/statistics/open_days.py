@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -33,7 +33,7 @@ class Critical(NamedTuple):
 
 class _Watched:
     """One open day. By key, in order of first appearance: `seen` searches so far, and a `screen`
-    below which no alert is possible; the tally is kept from the moment that it is reached."""
+    below which no alert is possible; the tally is kept from the moment that it may be reached."""
 
     def __init__(self, day: OpenDay) -> None:
         self.day = day
@@ -42,11 +42,15 @@ class _Watched:
         """Key of each place in the column."""
         self.seen: Ints = np.zeros(0, np.int64)
         self.screens: Ints = np.zeros(0, np.int64)
+        self.looks: Ints = np.zeros(0, np.int64)
+        """Searches from which it is worth a look whether the screen has been reached."""
         self.by_row: Ints = np.zeros(0, np.int64)
         """Screens by row of the history."""
         self.rows: list[Ints] = []
         """The rows that count, as they came."""
         self.tallies: dict[str, Tally] = {}
+        self.cited: np.ndarray = np.zeros(0, np.bool_)
+        """Whether each place in the column of case numbers is one."""
         self.outlook: Expectation | None = None
         self.judged: np.ndarray = np.zeros((0, 0), np.bool_)
 
@@ -59,12 +63,21 @@ class _Watched:
             more = np.zeros(len(self.keys) - len(self.seen), np.int64)
             self.seen = np.concatenate((self.seen, more))
 
-    def rows_of(self, key: str, column: Column) -> list[int]:
+    def rows_of(self, key: str, column: Column) -> Ints:
         """The rows of a key that have come so far."""
         if len(self.rows) > 1:
             self.rows = [np.concatenate(self.rows)]
         rows = self.rows[0] if self.rows else np.zeros(0, np.int64)
-        return [int(row) for row in rows[self.key_of[column.codes[rows]] == self.keys[key]]]
+        return cast(Ints, rows[self.key_of[column.codes[rows]] == self.keys[key]])
+
+    def most_cases(self, rows: Ints) -> int:
+        """At least as many as some rows have cases."""
+        numbers = self.day.column("case_number")
+        new = numbers.values[len(self.cited) :]
+        self.cited = np.concatenate((self.cited, np.fromiter(map(bool, new), np.bool_, len(new))))
+        codes = numbers.codes[rows]
+        cited = self.cited[codes]
+        return len(np.unique(codes[cited])) + int(np.count_nonzero(~cited))
 
 
 class OpenDays:
@@ -103,11 +116,11 @@ class OpenDays:
         keys = watched.key_of[column.codes[rows]]
         came = np.bincount(keys, minlength=len(watched.keys))
         watched.seen += came
-        near = np.flatnonzero((watched.seen >= watched.screens) & (came > 0)).tolist()
+        near = np.flatnonzero((watched.seen >= watched.looks) & (came > 0)).tolist()
         if near:
             names = list(watched.keys)
             for place in near:
-                found = self._look(watched, column, names[place], rows[keys == place].tolist())
+                found = self._look(watched, column, names[place], rows[keys == place])
                 if found is not None:
                     yield found
         watched.rows.append(rows)
@@ -119,13 +132,16 @@ class OpenDays:
         for watched in self._days.values():
             watched.outlook = None
 
-    def _look(self, watched: _Watched, column: Column, key: str, rows: list[int]) -> Critical | None:
+    def _look(self, watched: _Watched, column: Column, key: str, came: Ints) -> Critical | None:
         """Count the searches that have come of a key that is near; the one that makes it critical."""
         tally = watched.tallies.get(key)
         if tally is None:
-            tally = watched.tallies[key] = self._tally(watched, column, key, rows[0])
+            if self._is_below(watched, column, key, came):
+                return None
+            tally = watched.tallies[key] = self._tally(watched, column, key, int(came[0]))
         if tally.told:
             return None
+        rows: list[int] = came.tolist()
         _count(tally, watched.day, rows)
         # More searches never make a count less critical, so the last tells whether any does.
         if not self._reaches(watched, key, tally):
@@ -137,6 +153,17 @@ class OpenDays:
                 tally.told = True
                 return Critical(row, key, tally, self._windows(watched, key, tally))
         raise AssertionError(f"{key} became critical with none of its searches")
+
+    def _is_below(self, watched: _Watched, column: Column, key: str, came: Ints) -> bool:
+        """Whether the count of a key is below its screen for sure, as it mostly is: a case takes several
+        searches. Then, too, how many more it takes before another look is worth while."""
+        place = watched.keys[key]
+        seen, screen = int(watched.seen[place]), int(watched.screens[place])
+        cases = watched.most_cases(np.concatenate((watched.rows_of(key, column), came)))
+        lacking = screen - max(cases, seen - self._allowance)
+        if lacking > 0:
+            watched.looks[place] = seen + lacking
+        return lacking > 0
 
     def _windows(self, watched: _Watched, key: str, tally: Tally) -> Expectation:
         """The windows that end with an open day, its own searches so far included for one key."""
@@ -155,7 +182,7 @@ class OpenDays:
         watched.outlook = outlook
         watched.judged = self._rule.judged(self._counts, number)
         watched.by_row = self._rule.screen(watched.outlook, watched.judged)
-        watched.screens = watched.screens[:0]
+        watched.screens = watched.looks = watched.screens[:0]
         self._screen(watched)
         # Tallies are made when they are needed again: see `_tally`.
         watched.tallies.clear()
@@ -170,6 +197,7 @@ class OpenDays:
             more = np.full(len(new), NEVER, np.int64)
             more[known] = by_row[places[known]]
             watched.screens = np.concatenate((watched.screens, more))
+            watched.looks = np.concatenate((watched.looks, more))
 
     def _tally(self, watched: _Watched, column: Column, key: str, first: int) -> Tally:
         """The tally of what came before now; `first` is the first search of now.
@@ -177,7 +205,7 @@ class OpenDays:
         What was told is told still only if it would be told now: an open day then depends on the
         closed days and its own searches alone, however often the program was restarted.
         """
-        rows = watched.rows_of(key, column)
+        rows = watched.rows_of(key, column).tolist()
         # Cases already counted on closed days, as they stand now.
         before = frozenset(self._cases.before(key)) if self._cases is not None else frozenset()
         tally = Tally(float(watched.day.times[rows[0] if rows else first]), before)

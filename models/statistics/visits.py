@@ -146,9 +146,8 @@ class Visits:
         start, end = np.searchsorted(self._pairs, [pair, pair + 1]).tolist()
         return cast("list[int]", self._visits[start:end].tolist())
 
-    def remember(self, day: Day, rows: Ints) -> None:
+    def remember(self, day: Day, rows: Ints, pairs: Ints) -> None:
         """Take in visits of a closed day, those in `rows`, ascending; of each pair as many as fit."""
-        pairs = self.pairs.at(day, rows)
         unique, which, each = np.unique(pairs, return_inverse=True, return_counts=True)
         number = self.numbers(unique)
         crowded = number + each > MOST_VISITS
@@ -157,14 +156,15 @@ class Visits:
             order = np.argsort(which, kind="stable")
             place = np.empty(len(rows), np.int64)
             place[order] = np.arange(len(rows)) - (np.cumsum(each) - each)[which[order]]
-            rows = rows[place < room[which]]
+            rows, pairs = rows[place < room[which]], pairs[place < room[which]]
         if len(rows):
-            self._keep(day.number, pack_exactly(day.only(_KEPT, rows)))
+            self._keep(day.number, pack_exactly(day.only(_KEPT, rows)), pairs)
 
-    def _keep(self, number: int, packed: Packed) -> None:
+    def _keep(self, number: int, packed: Packed, pairs: Ints | None = None) -> None:
         table = unpack(packed)
         self._days[number] = _Kept(packed, table, cases_of(table))
-        pairs = self.pairs.at(table, np.arange(len(table)))
+        if pairs is None:
+            pairs = self.pairs.at(table, np.arange(len(table)))
         order = np.argsort(pairs, kind="stable")
         after = np.searchsorted(self._pairs, pairs[order], "right")
         self._pairs = np.insert(self._pairs, after, pairs[order])
