@@ -151,9 +151,10 @@ class PartitionRunner:
         metrics.BATCH_SECONDS.labels(self.agent).observe(time.perf_counter() - started)
 
     def _raise_failures(self) -> None:
-        """Forget what has been confirmed; raise what became of messages that never will be."""
+        """Forget what has been confirmed; raise, again and again, what keeps the rest from it."""
         while self._unconfirmed and self._unconfirmed[0].done():
-            self._unconfirmed.popleft().result()
+            self._unconfirmed[0].result()
+            self._unconfirmed.popleft()
 
     async def checkpoint(self, *, force: bool = False) -> None:
         """Write the changed state if something was absorbed and the interval is over, or forced."""

@@ -18,7 +18,7 @@ from streams.exits import Stop
 from streams.hosting import LocalStage
 from streams.lease import Lease
 from streams.notify import AlertRunner
-from streams.partition import OffsetHole, PartitionRunner
+from streams.partition import UNCONFIRMED, OffsetHole, PartitionRunner
 from streams.refusals import RefusalLimit
 from streams.state import Identity, StateWriter, assemble
 from tests.delivery.toy import Toy, alert
@@ -38,9 +38,12 @@ def batch(*offsets: int, follows: int | None = None, value: bytes = b"officer1")
 
 
 class Journal:
-    """Everything that was confirmed, in order."""
+    """Everything that was confirmed, in order. `gate` holds confirmations of messages back."""
 
     def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.failure: Exception | None = None
         self.messages: list[Message] = []
         self.state: dict[bytes, bytes] = {}
         self.order: list[str] = []
@@ -50,7 +53,9 @@ class Journal:
         return self._confirm(["message"] * len(messages))
 
     async def _confirm(self, told: list[str]) -> None:
-        await asyncio.sleep(0)
+        await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
         self.order += told
 
     async def send(self, key: bytes, value: bytes | None) -> Awaitable[object]:
@@ -142,6 +147,56 @@ async def test_messages_come_before_state_and_the_manifest_last() -> None:
     journal = Journal()
     await runner(journal).take(batch(*range(6)))
     assert journal.order == ["message", "message", "chunk", "manifest"]
+
+
+async def test_the_next_batch_does_not_wait_for_confirmations_but_the_state_does() -> None:
+    journal = Journal()
+    target = runner(journal, interval=1000.0)
+    journal.gate.clear()
+    for first in range(0, 3 * UNCONFIRMED, 3):
+        await target.take(batch(first, first + 1, first + 2))
+    assert len(journal.messages) == UNCONFIRMED and journal.order == []
+    one_more = asyncio.create_task(target.take(batch(3 * UNCONFIRMED, follows=3 * UNCONFIRMED - 1)))
+    writing = asyncio.create_task(target.checkpoint(force=True))
+    await asyncio.sleep(0.05)
+    assert not one_more.done() and not writing.done() and (target.durable, journal.state) == (0, {})
+    journal.gate.set()
+    await writing
+    await one_more
+    assert journal.order[:UNCONFIRMED] == ["message"] * UNCONFIRMED
+    assert journal.order[-1] == "manifest" and target.durable == 3 * UNCONFIRMED + 1
+
+
+async def test_batches_are_taken_while_the_state_is_written() -> None:
+    journal = Journal()
+    target = runner(journal, interval=1000.0)
+    await target.take(batch(0, 1))
+    journal.gate.clear()
+    await target.take(batch(2))
+    writing = asyncio.create_task(target.checkpoint(force=True))
+    await asyncio.sleep(0.05)
+    await target.take(batch(3, 4))
+    journal.gate.set()
+    await writing
+    identity = Identity("watch", 1, 0, 2)
+    found = assemble(journal.state, identity)
+    assert found is not None and found.manifest.absorbed == 2 and target.durable == 3
+    await target.close()
+    found = assemble(journal.state, identity)
+    assert found is not None and found.manifest.absorbed == 4 and target.durable == 5
+
+
+async def test_messages_that_kafka_refuses_are_an_error_and_nothing_becomes_durable() -> None:
+    journal = Journal()
+    target = runner(journal, interval=1000.0)
+    journal.failure = ConnectionError("no confirmation")
+    await target.take(batch(0, 1, 2))
+    await asyncio.sleep(0.01)
+    with pytest.raises(ConnectionError, match="no confirmation"):
+        await target.checkpoint()
+    with pytest.raises(ConnectionError, match="no confirmation"):
+        await target.close()
+    assert (target.durable, journal.state) == (0, {})
 
 
 async def test_nothing_is_durable_before_the_checkpoint_and_all_is_after_closing() -> None:
