@@ -33,6 +33,7 @@ class Pipeline:
         self.counts: dict[tuple[str, str], int] = {}
         self._offset = 0
         self._packs = 0
+        self._agencies: set[bytes] = set()
 
     @property
     def position(self) -> tuple[int, int]:
@@ -45,26 +46,35 @@ class Pipeline:
 
     def feed(self, values: Iterable[bytes]) -> list[Message]:
         """Take raw messages; returns the alerts, dead letters and late searches they cause."""
+        packs, said = self.take(values)
+        return said + self.noted(self.watch.absorb(packs))
+
+    def take(self, values: Iterable[bytes]) -> tuple[list[Record], list[Message]]:
+        """The first half of `feed`: packs for the watch stage, and what ingest says by itself."""
         records = []
         for value in values:
             records.append(Record(self._offset, value, None))
             self._offset += 1
-        first = self.ingest.absorb(records)
         packs, said = [], []
-        for message in first.messages:
+        for message in self.noted(self.ingest.absorb(records)):
             if message.topic == "searches":
                 packs.append(Record(self._packs, message.value, None))
                 self._packs += 1
+                self._agencies.add(message.key)
             else:
                 said.append(message)
-        second = self.watch.absorb(packs)
-        for output in (first, second):
-            self._count(output)
-        return said + second.messages
+        return packs, said
 
-    def _count(self, output: Output) -> None:
+    def noted(self, output: Output) -> list[Message]:
+        """The messages of a stage, whose counts are added to the others."""
         for key, number in output.counts.items():
             self.counts[key] = self.counts.get(key, 0) + number
+        return output.messages
+
+    @property
+    def agencies(self) -> list[str]:
+        """The agencies seen so far, by id."""
+        return sorted(key.decode() for key in self._agencies)
 
 
 class Standing:

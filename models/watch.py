@@ -38,11 +38,6 @@ class WatchStage:
         self._agencies: dict[str, Agency] = {}
         self._dirty: set[str] = set()
 
-    @property
-    def agencies(self) -> list[str]:
-        """The agencies seen so far, by id."""
-        return sorted(self._agencies)
-
     def absorb(self, records: Sequence[Record]) -> Output:
         """Take packs in offset order. Raises ValueError for a record that is not a pack: only this
         program writes the topic, so nothing may be skipped."""

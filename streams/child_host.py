@@ -15,6 +15,7 @@ import struct
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from typing import Self
 
 import msgspec
 from msgspec import Struct
@@ -29,6 +30,7 @@ from streams.state import Unreadable
 ROOM = 4 * 1024 * 1024
 #: Before each message: its length, what is asked (or whether it is an answer), and the partition.
 _HEAD = struct.Struct("<QBI")
+KILLED = "it was killed; is there too little memory?"
 _ANSWER, _UNREADABLE, _ERROR = range(3)
 
 
@@ -54,20 +56,8 @@ class ChildHost:
 
     def __init__(self, kind: StageKind) -> None:
         self.name = kind.name
-        ours, theirs = socket.socketpair()
-        for end in (ours, theirs):
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, ROOM)
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM)
-        promise = die_with_parent(signal.SIGKILL)
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-        self.pid = os.fork()
-        if self.pid == 0:
-            ours.close()
-            _live(kind, theirs, promise)
-        theirs.close()
-        ours.setblocking(False)
-        self._socket = ours
+        self.pid, self._socket = _fork(kind)
+        self._socket.setblocking(False)
         self._turn = asyncio.Lock()
 
     async def make(self, partition: int) -> HostedStage:
@@ -88,11 +78,7 @@ class ChildHost:
                 answer = await self._received(size)
             except OSError as error:
                 raise HostDied(f"the process of stage {self.name} ended: {error}") from None
-        if what == _UNREADABLE:
-            raise Unreadable(answer.decode())
-        if what == _ERROR:
-            raise RuntimeError(f"in the process of stage {self.name}: {answer.decode()}")
-        return answer
+        return _checked(self.name, what, answer)
 
     async def _received(self, size: int) -> bytearray:
         loop, found = asyncio.get_running_loop(), bytearray(size)
@@ -100,7 +86,7 @@ class ChildHost:
         while at < size:
             came = await loop.sock_recv_into(self._socket, view[at:])
             if not came:
-                raise ConnectionResetError("it was killed; is there too little memory?")
+                raise ConnectionResetError(KILLED)
             at += came
         return found
 
@@ -128,6 +114,76 @@ class ChildStage:
     async def drop(self) -> None:
         """Let the child forget it."""
         await self._host.ask("drop", self._partition)
+
+
+class LoneChild:
+    """One stage in a child of a program without an event loop, which is asked first and heard later.
+
+    To be used as a context manager. What is handed over must be answered before more is.
+    """
+
+    def __init__(self, kind: StageKind) -> None:
+        self.name = kind.name
+        self.pid, self._socket = _fork(kind)
+        self._ask("make", b"")
+        self._hear()
+
+    def hand_over(self, records: Sequence[Record]) -> None:
+        """Let the stage absorb records; returns before it has."""
+        self._ask("absorb", _encode(records))
+
+    def output(self) -> Output:
+        """What became of the records handed over. Raises HostDied."""
+        given = _given(self._hear())
+        return Output(given.messages, given.counts)
+
+    def _ask(self, call: str, content: bytes) -> None:
+        try:
+            self._socket.sendall(_HEAD.pack(len(content), _CALLS.index(call), 0))
+            self._socket.sendall(content)
+        except OSError as error:
+            raise HostDied(f"the process of stage {self.name} ended: {error}") from None
+
+    def _hear(self) -> bytearray:
+        try:
+            size, what, _ = _HEAD.unpack(_read(self._socket, _HEAD.size))
+            answer = _read(self._socket, size)
+        except (OSError, struct.error):
+            raise HostDied(f"the process of stage {self.name} ended: {KILLED}") from None
+        return _checked(self.name, what, answer)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+
+
+def _fork(kind: StageKind) -> tuple[int, socket.socket]:
+    """A new child: its process id, and where to talk to it."""
+    ours, theirs = socket.socketpair()
+    for end in (ours, theirs):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, ROOM)
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM)
+    promise = die_with_parent(signal.SIGKILL)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        _live(kind, theirs, promise)
+    theirs.close()
+    return pid, ours
+
+
+def _checked(name: str, what: int, answer: bytearray) -> bytearray:
+    if what == _UNREADABLE:
+        raise Unreadable(answer.decode())
+    if what == _ERROR:
+        raise RuntimeError(f"in the process of stage {name}: {answer.decode()}")
+    return answer
 
 
 class _Stages:

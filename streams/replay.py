@@ -10,6 +10,7 @@ from models.alert import Alert
 from models.pipeline import Pipeline, Standing
 from models.stage import Message
 from models.ticking import Ticker
+from streams.child_host import LoneChild
 from streams.produce import outgoing
 
 #: Messages handed on at once; any number gives the same alerts.
@@ -29,20 +30,41 @@ class Replay:
 
 
 def replay(
-    files: Iterable[Path], pipeline: Pipeline, ticker: Ticker, *, close: bool = True, in_order: bool = False
+    files: Iterable[Path],
+    pipeline: Pipeline,
+    ticker: Ticker,
+    *,
+    close: bool = True,
+    in_order: bool = False,
+    watch: LoneChild | None = None,
 ) -> Iterator[Replay]:
     """Feed files to a pipeline; yields the same growing result after each batch, and at the end.
 
-    `ticker`, `close` and `in_order` mean what they mean for `produce`, whose messages these are.
+    `ticker`, `close` and `in_order` mean what they mean for `produce`, whose messages these are. A
+    `watch` stage that lives elsewhere stands in for the pipeline's own: it judges one batch while the
+    next is read, and the result is the same.
     """
     result = Replay()
     batch: list[bytes] = []
+    pending: list[list[Message]] = []
 
-    def flush() -> None:
-        said = pipeline.feed(batch)
+    def note(said: list[Message]) -> None:
         result.stream += result.standing.take(said)
         result.refused += (message for message in said if message.topic == "searches.refused")
         result.late += (message for message in said if message.topic == "searches.late")
+
+    def settle() -> None:
+        if watch is not None and pending:
+            note(pending.pop() + pipeline.noted(watch.output()))
+
+    def flush() -> None:
+        if watch is None:
+            note(pipeline.feed(batch))
+        else:
+            packs, said = pipeline.take(batch)
+            settle()
+            watch.hand_over(packs)
+            pending.append(said)
         batch.clear()
 
     for item in outgoing(files, ticker, close=close, in_order=in_order):
@@ -52,4 +74,5 @@ def replay(
             flush()
             yield result
     flush()
+    settle()
     yield result

@@ -9,19 +9,27 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.panel import Panel
+from models.pipeline import Pipeline
 from models.stage import Output, Record
-from streams.child_host import ChildHost, HostDied
+from models.ticking import Ticker
+from models.watch import WatchStage
+from streams.child_host import ChildHost, HostDied, LoneChild
 from streams.hosting import LocalHost, Snapshot, StageHost
 from streams.partition import StageKind
+from streams.replay import Replay, replay
 from streams.state import Unreadable
+from streams.survey import survey
 from tests.delivery.toy import Toy
-from tests.live import eventually
+from tests.live import eventually, log_lines
+from tests.logs import reference, sensitive
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="stages get processes on Linux only")
 
@@ -121,6 +129,33 @@ def test_children_end_with_the_process_that_made_them(number: signal.Signals) ->
         parent.send_signal(number)
     assert len(children) == 2
     eventually(lambda: not any(map(_lives, children)), f"{children} are gone", 5)
+
+
+def test_a_replay_in_two_processes_is_the_same_in_all_that_it_says(tmp_path: Path) -> None:
+    lines, _, _ = log_lines()
+    file = tmp_path / "events.jsonl"
+    file.write_bytes(b"\n".join(lines * 2) + b"\n")
+    chosen = [
+        sensitive(name) for name in ("high_count", "policy_clause", "rare", "repeat_subject", "silence")
+    ]
+    known = reference(["feed", "mobile"])
+    panel = Panel(chosen, known)
+    watch = StageKind("watch", 1, "searches", lambda partition: WatchStage(known, panel.agency, "digest"))
+
+    def run(child: LoneChild | None) -> tuple[Replay, Pipeline]:
+        through = Pipeline(known, chosen, "digest")
+        ticker = Ticker(sources=survey([file]).sources)
+        (*_, last) = replay([file], through, ticker, watch=child)
+        return last, through
+
+    with LoneChild(watch) as child:
+        apart, machine = run(child)
+    whole, one = run(None)
+    assert whole.stream and whole.refused and whole.late
+    assert (apart.stream, apart.refused, apart.late) == (whole.stream, whole.refused, whole.late)
+    assert apart.standing.lines() == whole.standing.lines()
+    assert (machine.counts, machine.agencies) == (one.counts, one.agencies)
+    assert not _lives(child.pid)
 
 
 def _lives(pid: int) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -54,9 +56,10 @@ def replay_command(
     """
     # Detectors load their mathematics, which other commands should not wait for.
     from models.detectors import settings_types
+    from streams.child_host import HostDied, LoneChild
     from streams.commands.config import SHIPPED
     from streams.configuration import load
-    from streams.stages import pipeline, pseudonyms
+    from streams.stages import pipeline, pseudonyms, stage_kinds
 
     if out.resolve() in {file.resolve() for file in files}:
         raise typer.BadParameter("--out must be another file than the input")
@@ -77,11 +80,23 @@ def replay_command(
     ticker = Ticker(tick_hours * 3600, sources=sources, close_after_seconds=CLOSE_AFTER_SECONDS)
     result = Replay()
     columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=found.lines, rate="")
-        for result in replay(files, machine, ticker, close=close, in_order=sort):
-            rate = result.lines / max(progress.tasks[0].elapsed or 0.0, 0.001)
-            progress.update(task, completed=result.lines, rate=f"{rate:,.0f} searches/s")
+    try:
+        with ExitStack() as stack:
+            watch = None
+            if settings.stage_processes and sys.platform == "linux":
+                # Before there is a second thread, which a fork would not take along.
+                kinds = {kind.name: kind for kind in stage_kinds(settings, configuration)}
+                watch = stack.enter_context(LoneChild(kinds["watch"]))
+            progress = stack.enter_context(
+                Progress(*columns, console=console, disable=not console.is_terminal)
+            )
+            task = progress.add_task("", total=found.lines, rate="")
+            for result in replay(files, machine, ticker, close=close, in_order=sort, watch=watch):
+                rate = result.lines / max(progress.tasks[0].elapsed or 0.0, 0.001)
+                progress.update(task, completed=result.lines, rate=f"{rate:,.0f} searches/s")
+    except HostDied as error:
+        console.print(f"{error}; nothing was written", style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(FAILURE) from None
     try:
         _write(result, out, everything)
     except OSError as error:
@@ -92,7 +107,7 @@ def replay_command(
         for name in ("accepted", "refused", "late", "duplicate")
     }
     _report(result, out, counts)
-    unknown = [name for name in machine.watch.agencies if name not in configuration.reference.agencies]
+    unknown = [name for name in machine.agencies if name not in configuration.reference.agencies]
     if unknown:
         some = ", ".join(unknown[:5]) + (" ..." if unknown[5:] else "")
         console.print(
