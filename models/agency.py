@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from hashlib import blake2b
 from itertools import accumulate
 from operator import itemgetter
 
@@ -114,7 +115,8 @@ class Agency:
         """Open days that changed since the last snapshot."""
         self._due = NEVER
         """A mark below this closes no day; the end of the next one when it is known."""
-        self._stored: set[str] = set()
+        self._stored: dict[str, bytes] = {}
+        """Digests of the detectors' blocks as they were given last."""
 
     @property
     def watermark(self) -> float:
@@ -252,15 +254,19 @@ class Agency:
             if full or number in self._touched:
                 blocks[f"open/{number}"] = _pack(pack_exactly(day))
         if full or "detectors" in changed:
+            # Most blocks of a detector are of days long past.
             judged = {
                 f"detector/{detector.name}/{name}": block
                 for detector in self._detectors
                 for name, block in detector.snapshot().items()
             }
-            blocks |= judged
-            if not full:
-                blocks |= dict.fromkeys(self._stored - judged.keys(), b"")
-            self._stored = set(judged)
+            digests = {name: _digest(block) for name, block in judged.items()}
+            before, self._stored = self._stored, digests
+            if full:
+                blocks |= judged
+            else:
+                blocks |= {name: judged[name] for name in judged if digests[name] != before.get(name)}
+                blocks |= dict.fromkeys(before.keys() - judged.keys(), b"")
         if not full:
             blocks |= {f"open/{number}": b"" for number in self._touched if number not in self._open}
         self._touched.clear()
@@ -278,7 +284,9 @@ class Agency:
                     day.add(unpack(msgspec.msgpack.decode(block, type=Packed)))
         except (KeyError, ValueError, msgspec.DecodeError) as error:
             raise ValueError(f"state of agency {self.agency_id!r} cannot be read: {error!r}") from error
-        self._stored = {name for name in blocks if name.startswith("detector/")}
+        self._stored = {
+            name: _digest(block) for name, block in blocks.items() if name.startswith("detector/")
+        }
         for detector in self._detectors:
             prefix = f"detector/{detector.name}/"
             own = {n[len(prefix) :]: b for n, b in blocks.items() if n.startswith(prefix)}
@@ -292,6 +300,10 @@ class Agency:
         for observe, _ in self._observers:
             for _ in observe(again):
                 pass  # told before
+
+
+def _digest(block: bytes) -> bytes:
+    return blake2b(block, digest_size=16).digest()
 
 
 _pack = msgspec.msgpack.Encoder(order="deterministic").encode

@@ -170,7 +170,7 @@ class AgencyPolicy:
         self._memories: dict[int, dict[object, tuple[Clause, ...]]] = {}
         # The local day last judged; searches come roughly in order, so it seldom changes.
         self._start = self._end = 0.0
-        self._day = 0
+        self._day = self._interval = 0
         self._today = ""
         self._memory: dict[object, tuple[Clause, ...]] = {}
 
@@ -194,14 +194,17 @@ class AgencyPolicy:
             found = self._memory[key] = self._judge(search)
         return found
 
-    def turn(self, day: int) -> None:
-        """Go to a local day: what conditions ask is answered as of it."""
+    def turn(self, day: int) -> int:
+        """Go to a local day: what conditions ask is answered as of it. The number of the interval between
+        effective days in which it lies."""
         if day == self._day:
-            return
+            return self._interval
         self._day = day
         self._start, self._end = self._days.start(self._day), self._days.end(self._day)
         self._today = date.fromordinal(self._day).isoformat()
-        self._memory = self._memories.setdefault(bisect_right(self._edges, self._day), {})
+        self._interval = bisect_right(self._edges, self._day)
+        self._memory = self._memories.setdefault(self._interval, {})
+        return self._interval
 
     def _judge(self, search: Search) -> tuple[Clause, ...]:
         pairs = zip(self.clauses, self._conditions, strict=True)

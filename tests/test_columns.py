@@ -17,7 +17,7 @@ import models.packing
 from models.columns import Columns, Growing, Rows, Table, pack, pack_exactly, unpack
 from models.days import LocalDays, instant
 from models.detectors import settings_types
-from models.judging import JudgedDay
+from models.judging import JudgedDay, Ways
 from models.packing import Pack, decode_pack, encode_pack
 from models.policy import AgencyPolicy
 from models.search import Search
@@ -154,7 +154,7 @@ def test_a_day_is_judged_as_each_of_its_searches(searches: list[Search], cuts: l
         if (clauses := bound.violations(one, one.event_time.timestamp()))
     ]
     day = OpenDay(START)
-    judged, found = JudgedDay(bound, day), []
+    judged, found = JudgedDay(Ways(bound), day), []
     for part in split(own, cuts):
         first = len(day)
         day.add(Columns.of(part))

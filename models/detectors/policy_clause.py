@@ -11,7 +11,7 @@ import msgspec
 from models.alert import Finding, Kind, Severity
 from models.days import LocalDays
 from models.detectors.base import Arrivals, Day, Detector, Settings
-from models.judging import JudgedDay
+from models.judging import JudgedDay, Ways
 from models.search import Search
 from models.wording import day_text, plural
 
@@ -57,6 +57,7 @@ class PolicyClause(Detector):
         )
         self._breaches: dict[int, dict[tuple[str, str], tuple[Clause, ...]]] = {}
         """By open day, event and requester what `observe` found; what breaks nothing is not in it."""
+        self._ways = Ways(self._policy)
         self._judged: dict[int, JudgedDay] = {}
         self._told: dict[str, None] = {}
         """Breaches of closed days, oldest first, so that a log that is sent again tells nothing twice."""
@@ -66,7 +67,7 @@ class PolicyClause(Detector):
         for day, first, places in arrivals:
             judged = self._judged.get(day.number)
             if judged is None:
-                judged = self._judged[day.number] = JudgedDay(self._policy, day)
+                judged = self._judged[day.number] = JudgedDay(self._ways, day)
             for row, clauses in judged.breaches(first):
                 search, at = day.search(row), float(day.times[row])
                 self._breaches.setdefault(day.number, {})[search.event_id, search.requester_id] = clauses

@@ -106,9 +106,9 @@ class RepeatSubject(Detector):
         came = []
         for day, first, places in arrivals:
             rows = rows_of(day, first)
-            pairs = self._visits.pairs.at(day, rows)
-            came.append((opened.on(day), places[rows - first], rows, pairs))
-            opened.add(day, rows, pairs)
+            was = opened.on(day)
+            pairs = opened.add(day, rows, self._visits.pairs)
+            came.append((was, places[rows - first], rows, pairs))
         if not came:
             return
         every = np.unique(np.concatenate([pairs for *_, pairs in came]))
@@ -154,7 +154,7 @@ class RepeatSubject(Detector):
         before.forget(day.number - self.settings.horizon_days)
         self._open.renumber(before)
         rows, cases = rows_of(day), cases_of(day).distinct()
-        pairs = before.pairs.at(day, rows)
+        pairs, _ = before.pairs.at(day, rows)
         # Of each pair and case the first visit.
         names, pair_of = np.unique(pairs, return_inverse=True)
         _, first = np.unique(pair_of * max(len(cases.values), 1) + cases.codes[rows], return_index=True)

@@ -70,14 +70,20 @@ class _Watched:
         rows = self.rows[0] if self.rows else np.zeros(0, np.int64)
         return cast(Ints, rows[self.key_of[column.codes[rows]] == self.keys[key]])
 
-    def most_cases(self, rows: Ints) -> int:
-        """At least as many as some rows have cases."""
+    def most_cases(self, places: Ints, column: Column, came: Ints) -> Ints:
+        """At least as many cases as some keys have, with the rows that have just come."""
+        rows = np.concatenate((*self.rows, came))
+        which = np.full(len(self.keys), -1)
+        which[places] = np.arange(len(places))
+        of = which[self.key_of[column.codes[rows]]]
+        rows, of = rows[of >= 0], of[of >= 0]
         numbers = self.day.column("case_number")
         new = numbers.values[len(self.cited) :]
         self.cited = np.concatenate((self.cited, np.fromiter(map(bool, new), np.bool_, len(new))))
         codes = numbers.codes[rows]
         cited = self.cited[codes]
-        return len(np.unique(codes[cited])) + int(np.count_nonzero(~cited))
+        cases = np.unique(of[cited] << 32 | codes[cited]) >> 32
+        return np.bincount(cases, minlength=len(places)) + np.bincount(of[~cited], minlength=len(places))
 
 
 class OpenDays:
@@ -116,10 +122,10 @@ class OpenDays:
         keys = watched.key_of[column.codes[rows]]
         came = np.bincount(keys, minlength=len(watched.keys))
         watched.seen += came
-        near = np.flatnonzero((watched.seen >= watched.looks) & (came > 0)).tolist()
-        if near:
+        near = np.flatnonzero((watched.seen >= watched.looks) & (came > 0))
+        if len(near):
             names = list(watched.keys)
-            for place in near:
+            for place in self._not_below(watched, near, column, rows, names).tolist():
                 found = self._look(watched, column, names[place], rows[keys == place])
                 if found is not None:
                     yield found
@@ -136,8 +142,6 @@ class OpenDays:
         """Count the searches that have come of a key that is near; the one that makes it critical."""
         tally = watched.tallies.get(key)
         if tally is None:
-            if self._is_below(watched, column, key, came):
-                return None
             tally = watched.tallies[key] = self._tally(watched, column, key, int(came[0]))
         if tally.told:
             return None
@@ -154,16 +158,22 @@ class OpenDays:
                 return Critical(row, key, tally, self._windows(watched, key, tally))
         raise AssertionError(f"{key} became critical with none of its searches")
 
-    def _is_below(self, watched: _Watched, column: Column, key: str, came: Ints) -> bool:
-        """Whether the count of a key is below its screen for sure, as it mostly is: a case takes several
-        searches. Then, too, how many more it takes before another look is worth while."""
-        place = watched.keys[key]
-        seen, screen = int(watched.seen[place]), int(watched.screens[place])
-        cases = watched.most_cases(np.concatenate((watched.rows_of(key, column), came)))
-        lacking = screen - max(cases, seen - self._allowance)
-        if lacking > 0:
-            watched.looks[place] = seen + lacking
-        return lacking > 0
+    def _not_below(
+        self, watched: _Watched, near: Ints, column: Column, came: Ints, names: Sequence[str]
+    ) -> Ints:
+        """Those of some keys that may have reached their screen, which few have: a case takes several
+        searches. The others are left alone until they have as many more as they lack."""
+        anew = np.array([names[place] not in watched.tallies for place in near.tolist()], np.bool_)
+        if not anew.any():
+            return near
+        places = near[anew]
+        seen = watched.seen[places]
+        most = np.maximum(watched.most_cases(places, column, came), seen - self._allowance)
+        lacking = np.maximum(watched.screens[places] - most, 0)
+        watched.looks[places] = np.maximum(watched.looks[places], (seen + lacking) * (lacking > 0))
+        far = np.zeros(len(near), np.bool_)
+        far[anew] = lacking > 0
+        return near[~far]
 
     def _windows(self, watched: _Watched, key: str, tally: Tally) -> Expectation:
         """The windows that end with an open day, its own searches so far included for one key."""

@@ -71,6 +71,10 @@ def distinct(made: Iterable[Made]) -> tuple[int, int, int]:
     return len({case or day for day, case in visits}), len(days), len({day // 7 for day in days})
 
 
+#: The numbers of the requesters and subjects in a table's columns, by their places there.
+Known = tuple[Ints, Ints]
+
+
 class Pairs:
     """Numbers for pairs."""
 
@@ -78,24 +82,19 @@ class Pairs:
         self.requesters = numbering()
         self.subjects = numbering()
 
-    def at(self, table: Table, rows: Ints) -> Ints:
-        """The pairs of some visits, new ones numbered."""
+    def at(self, table: Table, rows: Ints, known: Known = (_NONE, _NONE)) -> tuple[Ints, Known]:
+        """The pairs of some visits, new ones numbered. `known` is what the same table gave before it grew,
+        besides the pairs."""
         requesters, subjects = table.column("requester_id"), table.column("subject_ref")
-        return self._numbers(self.requesters, requesters, rows) << 32 | self._numbers(
-            self.subjects, subjects, rows
-        )
+        who = _numbers(self.requesters, requesters.values, known[0])
+        whom = _numbers(self.subjects, subjects.values, known[1])
+        return who[requesters.codes[rows]] << 32 | whom[subjects.codes[rows]], (who, whom)
 
-    def _numbers(self, names: dict[str, int], column: Column, rows: Ints) -> Ints:
-        values, codes = column
-        if len(values) <= len(rows):
-            every = np.fromiter(map(names.__getitem__, values), np.int64, len(values))
-            return every[codes[rows]]
-        here = (values[code] for code in codes[rows].tolist())
-        return np.fromiter(map(names.__getitem__, here), np.int64, len(rows))
 
-    def find(self, requester: str, subject: str) -> int:
-        """The pair of two names that were seen in a visit."""
-        return self.requesters[requester] << 32 | self.subjects[subject]
+def _numbers(names: Mapping[str, int], values: Sequence[str], known: Ints) -> Ints:
+    """The number of each value; those of the first are known."""
+    new = values[len(known) :]
+    return np.concatenate((known, np.fromiter(map(names.__getitem__, new), np.int64, len(new))))
 
 
 class Visits:
@@ -164,7 +163,7 @@ class Visits:
         table = unpack(packed)
         self._days[number] = _Kept(packed, table, cases_of(table))
         if pairs is None:
-            pairs = self.pairs.at(table, np.arange(len(table)))
+            pairs, _ = self.pairs.at(table, np.arange(len(table)))
         order = np.argsort(pairs, kind="stable")
         after = np.searchsorted(self._pairs, pairs[order], "right")
         self._pairs = np.insert(self._pairs, after, pairs[order])
@@ -241,6 +240,7 @@ class Open(NamedTuple):
     day: OpenDay
     rows: Ints
     pairs: Ints
+    known: Known = (_NONE, _NONE)
 
     def first(self, pair: int) -> int | None:
         """The row of a pair's first visit."""
@@ -259,11 +259,15 @@ class OpenVisits:
         """Those of one open day."""
         return self._days.get(day.number) or Open(day, _NONE, _NONE)
 
-    def add(self, day: OpenDay, rows: Ints, pairs: Ints) -> None:
-        """Visits that came."""
-        _, before, known = self.on(day)
-        self._days[day.number] = Open(day, np.concatenate((before, rows)), np.concatenate((known, pairs)))
+    def add(self, day: OpenDay, rows: Ints, pairs: Pairs) -> Ints:
+        """Visits that came; their pairs."""
+        before = self.on(day)
+        new, known = pairs.at(day, rows, before.known)
+        self._days[day.number] = Open(
+            day, np.concatenate((before.rows, rows)), np.concatenate((before.pairs, new)), known
+        )
         self._distinct.pop(day.number, None)
+        return new
 
     def days_with(self, pairs: Ints) -> Ints:
         """On how many open days each pair has a visit."""
@@ -291,7 +295,8 @@ class OpenVisits:
         moved = visits.renumber([one.pairs for _, one in opened])
         if moved is not None:
             self._days = {
-                day: one._replace(pairs=pairs) for (day, one), pairs in zip(opened, moved, strict=True)
+                day: one._replace(pairs=pairs, known=(_NONE, _NONE))
+                for (day, one), pairs in zip(opened, moved, strict=True)
             }
             self._distinct.clear()
 
