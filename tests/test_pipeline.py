@@ -52,6 +52,21 @@ PARTS = by_source(MESSAGES)
 IN_ORDER = standing(MESSAGES)
 
 
+@pytest.mark.parametrize(
+    ("limit", "value"),
+    [("models.statistics.visits.MOST_UNUSED", -(10**9)), ("models.judging.MOST_CLASSES", 1)],
+)
+def test_what_is_only_remembered_for_speed_can_be_forgotten_at_any_time(
+    monkeypatch: pytest.MonkeyPatch, limit: str, value: int
+) -> None:
+    monkeypatch.setattr(limit, value)
+    through = pipeline()
+    found = Standing()
+    for first in range(0, len(MESSAGES), 7):
+        found.take(through.feed(MESSAGES[first : first + 7]))
+    assert found.alerts() == IN_ORDER
+
+
 def test_the_log_makes_all_kinds_of_alerts() -> None:
     assert {alert.detector for alert in IN_ORDER} >= {
         "policy_clause",
