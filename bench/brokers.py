@@ -15,7 +15,7 @@ from streams.exits import Stop
 Kind = Literal["embedded", "kafka", "auto"]
 EMBEDDED = "the embedded broker"
 #: Enough memory for gigabytes of records to pass through, and the compiler that long runs deserve.
-JVM = ("-Xms512m", "-Xmx1g", "-XX:+UseG1GC", "-Xshare:auto")
+JVM = ("-Xms512m", "-Xmx1g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=50", "-Xshare:auto")
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,7 @@ class National:
         day = rng.choice(self.days, len(agency), p=busy / busy.sum())
         hours = np.array(HOURS) / sum(HOURS)
         hour = rng.choice(24, len(agency), p=hours) + np.array(BEHIND)[agency % len(BEHIND)]
-        return day * 86_400 + hour * 3_600 + rng.integers(0, 3_600, len(agency))
+        return np.asarray(day * 86_400 + hour * 3_600 + rng.integers(0, 3_600, len(agency)))
 
     def _cases(self, rng: Generator, agency: Ints, requester: Ints, staff: Ints) -> Ints:
         """A number of the case for each search: a new one, or that of the person's search before."""
