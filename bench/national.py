@@ -8,7 +8,7 @@ and people in the same proportion, so that each agency is as busy as it would be
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -51,7 +51,7 @@ _LINE = (
 class National:
     """A log to be made. Same values, same bytes.
 
-    `first` is the first day; `spread` 0 makes all agencies alike.
+    `first` is the first day; `spread` 0 makes all agencies alike; `called` gives them other names.
     """
 
     searches: int
@@ -61,6 +61,7 @@ class National:
     seed: int = 0
     spread: float = SPREAD
     first: date = date(2024, 1, 1)
+    called: Sequence[str] = ()
 
     @classmethod
     def cut(cls, searches: int, seed: int = 0) -> National:
@@ -71,7 +72,7 @@ class National:
     @property
     def names(self) -> list[str]:
         """The agencies."""
-        return [f"agency-{number:04d}" for number in range(self.agencies)]
+        return list(self.called) or [f"agency-{number:04d}" for number in range(self.agencies)]
 
     def configure(self, folder: Path) -> None:
         """Write the folder of the configuration: agencies, their logs, and their one tool."""

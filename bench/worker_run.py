@@ -42,8 +42,8 @@ class Scene:
         """The name in Kafka of a logical topic."""
         return self.prefix + name
 
-    def fill(self, files: Sequence[Path]) -> int:
-        """Make the topics and put the files on `searches.raw`; the number of messages."""
+    def prepare(self) -> None:
+        """Make the topics."""
         ensure(
             load_settings(
                 broker=self.broker.url,
@@ -53,6 +53,10 @@ class Scene:
                 config_dir=self.config,
             )
         )
+
+    def fill(self, files: Sequence[Path]) -> int:
+        """Put the files on `searches.raw`, which is made if need be; the number of messages."""
+        self.prepare()
         return fill(self.broker.bootstrap, self.topic("searches.raw"), self.partitions, files)
 
     def environment(self, session_timeout: float = 6.0, *, ticks: str = "off") -> dict[str, str]:

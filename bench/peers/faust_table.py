@@ -31,7 +31,7 @@ def main() -> None:
     )
     searches = app.topic(job["topic"], value_serializer="json", key_type=bytes)
     flagged = app.topic(job["flagged"], value_type=bytes, value_serializer="raw")
-    counts = app.Table("counts", default=int)
+    counts: Any = app.Table("counts", default=int)
     began = 0.0
     done = 0
 

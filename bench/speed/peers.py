@@ -66,7 +66,13 @@ PEERS = (
     Peer("aiokafka", "plain aiokafka + msgspec, nothing durable", "aiokafka_msgspec", "", None, False),
     Peer("faust", "stock Faust with a Table", "faust_table", "", Target("at least", 40), True),
     Peer(
-        "quix", "Quix Streams with state", "quix_streams", "quix", Target("at least", 10), True, kafka_only=True
+        "quix",
+        "Quix Streams with state",
+        "quix_streams",
+        "quix",
+        Target("at least", 10),
+        slow=True,
+        kafka_only=True,
     ),
     Peer(
         "bytewax", "Bytewax, recovery on", "bytewax_recovery", "bytewax", Target("at least", 2), False
