@@ -106,12 +106,12 @@ class National:
         agency = self._agencies(rng)
         staff = self._staff()
         requester = self._requesters(rng, agency, staff)
-        seconds = self._seconds(rng, agency)
-        order = np.argsort(seconds, kind="stable")
-        agency, requester, seconds = agency[order], requester[order], seconds[order]
+        at = self._milliseconds(rng, agency)
+        order = np.argsort(at, kind="stable")
+        agency, requester, at = agency[order], requester[order], at[order]
         sequence = _numbered(agency)
         case = self._cases(rng, agency, requester, staff)
-        instants = np.datetime64(self.first, "ms") + (seconds * 1000 + rng.integers(0, 1000, len(seconds)))
+        instants = np.datetime64(self.first, "ms") + at
         subject = (case + 1).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
         lines = [_LINE.replace("NAME", name) for name in self.names]
         for first in range(0, self.searches, CHUNK):
@@ -152,14 +152,14 @@ class National:
         rank = _numbered(agency) - 1
         return np.where(rank < staff[agency], rank, drawn)
 
-    def _seconds(self, rng: Generator, agency: Ints) -> Ints:
-        """Seconds since the first midnight in UTC, by local hours of work, fewer at weekends."""
+    def _milliseconds(self, rng: Generator, agency: Ints) -> Ints:
+        """Milliseconds since the first midnight in UTC, by local hours of work, fewer at weekends."""
         weekday = (np.arange(self.days) + self.first.weekday()) % 7
         busy = np.where(weekday < 5, 1.0, 0.7)
         day = rng.choice(self.days, len(agency), p=busy / busy.sum())
         hours = np.array(HOURS) / sum(HOURS)
         hour = rng.choice(24, len(agency), p=hours) + np.array(BEHIND)[agency % len(BEHIND)]
-        return np.asarray(day * 86_400 + hour * 3_600 + rng.integers(0, 3_600, len(agency)))
+        return np.asarray(((day * 24 + hour) * 3600) * 1000 + rng.integers(0, 3_600_000, len(agency)))
 
     def _cases(self, rng: Generator, agency: Ints, requester: Ints, staff: Ints) -> Ints:
         """A number of the case for each search: a new one, or that of the person's search before."""

@@ -25,7 +25,7 @@ A_YEAR = SEARCHES / MANY * YEAR / DAYS
 
 
 def bench(
-    requesters: Annotated[int, typer.Option(min=1000, help="Requesters of the larger size.")] = 8_000,
+    requesters: Annotated[int, typer.Option(min=1000, help="Requesters of the larger size.")] = 4_000,
     repeats: Annotated[int, typer.Option(min=1, max=50, help="Runs; the medians count.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the made-up searches.")] = 0,
 ) -> Report:

@@ -101,7 +101,7 @@ class Truth:
 
 def bench(
     searches: Annotated[int, typer.Option(min=1000, help="Searches for the fast ones and us.")] = 500_000,
-    few: Annotated[int, typer.Option(min=1000, help="Searches for the slow ones.")] = 60_000,
+    few: Annotated[int, typer.Option(min=1000, help="Searches for the slow ones.")] = 40_000,
     repeats: Annotated[int, typer.Option(min=1, max=50, help="Runs; the medians count.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the simulated searches.")] = 0,
     broker: Annotated[Kind, typer.Option(help="`auto`: Kafka if it can be had.")] = "auto",
