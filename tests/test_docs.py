@@ -147,7 +147,9 @@ def test_commands_and_options_that_are_named_exist(page: Path) -> None:
                 ),
                 None,
             )
-            assert name is not None or words[:1] in (["COMMAND"], ["config"]), f"no command {said!r}"
+            assert name is not None or words[:1] in (["COMMAND"], ["config"], ["bench"]), (
+                f"no command {said!r}"
+            )
             options = {word.split("=")[0] for word in words if word.startswith("--")} - {"--help"}
             assert options <= COMMANDS.get(name or "", options), f"{said!r}: {options}"
             if "--adapter" in words:
