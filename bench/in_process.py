@@ -14,13 +14,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 
 from bench.national import National
 from bench.processes import peak_resident, resident
+from models.pipeline import Pipeline
 from models.ticking import Ticker
 from streams.demo.worker import ROOT
 from streams.exits import Stop
@@ -59,40 +59,54 @@ def apart(log: National) -> Run:
 
 def here(log: National, folder: Path) -> Run:
     """Make the log in a child process, whose memory is not ours, and feed it to the stages."""
+    child = os.fork()
+    if child == 0:
+        write(log, folder)
+        os._exit(0)
+    if os.waitpid(child, 0)[1] != 0:
+        raise Stop("the log could not be made")
+    machine = stages(folder)
+    empty = resident(os.getpid())
+    seconds = feed(machine, log, folder)
+    gc.collect()
+    accepted = machine.counts.get(("accepted", ""), 0)
+    return Run(seconds, accepted, empty, resident(os.getpid()), peak_resident(os.getpid()))
+
+
+def write(log: National, folder: Path) -> None:
+    """The log and its configuration."""
+    log.configure(folder)
+    log.write(folder / "events.jsonl")
+
+
+def stages(folder: Path) -> Pipeline:
+    """Both stages, for the configuration in a folder."""
     from models.detectors import settings_types
     from streams.commands.config import SHIPPED
     from streams.configuration import load
     from streams.settings import load_settings
     from streams.stages import pipeline, pseudonyms
 
-    file = folder / "events.jsonl"
-    log.configure(folder)
-    child = os.fork()
-    if child == 0:
-        log.write(file)
-        os._exit(0)
-    if os.waitpid(child, 0)[1] != 0:
-        raise Stop("the log could not be made")
     settings = load_settings(config_dir=folder)
-    configuration = load(settings.config_dir, SHIPPED, settings_types(), pseudonyms(settings))
-    machine = pipeline(settings, configuration)
-    empty = resident(os.getpid())
+    return pipeline(settings, load(folder, SHIPPED, settings_types(), pseudonyms(settings)))
+
+
+def feed(machine: Pipeline, log: National, folder: Path) -> float:
+    """Feed the log; seconds in the stages alone.
+
+    It is not closed at the end: what is held is what a worker holds in the midst of things."""
     ticker = Ticker(sources=[f"{name}-log" for name in log.names])
     seconds, batch = 0.0, list[bytes]()
-    # Not closed at the end: what is held is what a worker holds in the midst of things.
-    for item in outgoing([file], ticker, close=False):
+    for item in outgoing([folder / "events.jsonl"], ticker, close=False):
         batch.append(item.value)
         if len(batch) >= AT_ONCE:
-            seconds += _feed(machine.feed, batch)
-    seconds += _feed(machine.feed, batch)
-    gc.collect()
-    accepted = machine.counts.get(("accepted", ""), 0)
-    return Run(seconds, accepted, empty, resident(os.getpid()), peak_resident(os.getpid()))
+            seconds += _feed(machine, batch)
+    return seconds + _feed(machine, batch)
 
 
-def _feed(feed: Callable[[list[bytes]], object], batch: list[bytes]) -> float:
+def _feed(machine: Pipeline, batch: list[bytes]) -> float:
     began = time.perf_counter()
-    feed(batch)
+    machine.feed(batch)
     batch.clear()
     return time.perf_counter() - began
 

@@ -8,22 +8,28 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from bench import peers as peer_programs
 from bench import speed
+from bench.copied_state import Copies
 from bench.figures import Figure, Report, Target, markdown
-from bench.in_process import apart
+from bench.in_process import apart, feed, stages
+from bench.live_search import live_search
 from bench.national import National
 from bench.processes import MIB, PeakOf, cpu_seconds
 from bench.speed import latency, peers, replay, throughput, workers
+from models.alert import decode_alert
 from models.decoding import read
-from models.search import Search
+from models.search import Search, encode_search
 from streams.commands.bench import command
 from streams.exits import Stop
 from streams.topics import partition_of
@@ -140,6 +146,39 @@ def test_the_stages_run_apart_and_their_memory_is_told() -> None:
     assert run.accepted == TINY.searches
     assert 0 < run.empty < run.held <= run.peak
     assert run.seconds > 0
+
+
+def test_copied_state_is_the_state_that_the_copies_would_have(
+    tiny: tuple[Path, Path], tmp_path: Path
+) -> None:
+    machine, again = stages(tiny[0]), stages(tiny[0])
+    feed(machine, TINY, tiny[0])
+    copies = Copies(machine)
+    same = [(name, name) for name in TINY.names]
+    again.watch.restore(copies.watch(same))
+    again.ingest.restore(copies.ingest(same))
+    before, after = (one.ingest.snapshot(full=True) for one in (machine, again))
+    registries = [msgspec.msgpack.decode(blocks.pop("registry")) for blocks in (before, after)]
+    assert after == before
+    assert registries[0] == registries[1]
+    kept = {name: block for name, block in machine.watch.snapshot(full=True).items() if "\0state" not in name}
+    assert kept.items() <= again.watch.snapshot(full=True).items()
+    # A search under a copied name does what it does under its own.
+    others = [(f"agency-90{number:02d}", name) for number, name in enumerate(TINY.names)]
+    replace(TINY, called=[name for name, _ in others]).configure(tmp_path)
+    copied = stages(tmp_path)
+    copied.watch.restore(copies.watch(others))
+    copied.ingest.restore(copies.ingest(others))
+    at = datetime(2024, 1, 22, 12, tzinfo=UTC)
+    said = []
+    for pipeline, name in ((again, TINY.names[0]), (copied, others[0][0])):
+        search = encode_search(live_search(name, 7, at, breach=True))
+        messages = pipeline.feed([search])
+        alerts = [decode_alert(message.value) for message in messages if message.topic == "alerts"]
+        said.append([(alert.detector, alert.entity, alert.observed, alert.evidence) for alert in alerts])
+        assert {alert.agency_id for alert in alerts} == {name}
+    assert said[0] == said[1]
+    assert ("policy_clause", "breach-7") in {alert[:2] for alert in said[0]}
 
 
 def test_a_peer_that_does_not_do_the_job_has_no_speed() -> None:

@@ -1,9 +1,10 @@
 """From starting a worker to its first alert, with the state of many requesters waiting on Kafka.
 
-A worker takes in a year of a national log, as `memory` does, and is stopped in good order. Then a search
-that breaks a rule is put on the topic, a worker is started, and the clock runs until its alert can be
-read. The same with no state at all: the difference is loading, which grows with the state in a straight
-line, and the line gives a million requesters. `--requesters 1000000` measures instead.
+Some agencies take in a year of a national log, as in `memory`; their state, copied under the names of as
+many agencies as are wanted, is put on the topics as a worker would have (`bench.copied_state`). Then a
+search that breaks a rule is put on the topic, a worker is started, and the clock runs until its alert can
+be read. The same with no state and the same configuration: the difference is loading, which grows with
+the state in a straight line, and the line gives a million requesters. `--requesters 1000000` measures it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
@@ -20,19 +22,21 @@ import typer
 from aiokafka import AIOKafkaConsumer
 
 from bench.brokers import Kind, running_broker
+from bench.copied_state import Copies
 from bench.figures import Figure, Report, Target
 from bench.filling import fill_pairs
-from bench.inputs import national
+from bench.in_process import feed, stages, write
 from bench.live_search import live_search
 from bench.national import National
 from bench.processes import MIB
-from bench.speed.memory import MANY, year
-from bench.worker_run import Scene, absorb, total
+from bench.speed.memory import MANY, STAFF, year
+from bench.worker_run import Scene
 from models.search import encode_search
 from streams.demo.worker import Worker, free_port, running
 from streams.exits import Stop
 
-PARTITIONS = 4
+#: The default: with thousands of agencies fewer would make manifests larger than Kafka takes.
+PARTITIONS = 24
 #: Seconds for an alert to come.
 PATIENCE = 120.0
 #: Seconds by which two starts differ for no reason.
@@ -40,26 +44,30 @@ NOISE = 0.5
 
 
 def bench(
-    requesters: Annotated[int, typer.Option(min=1000, help="Requesters in the state.")] = 8_000,
+    requesters: Annotated[int, typer.Option(min=1000, help="Requesters in the state.")] = 50_000,
+    grown: Annotated[int, typer.Option(min=256, help="Requesters whose state is not a copy.")] = 1_024,
     repeats: Annotated[int, typer.Option(min=1, max=50, help="Starts; the medians count.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the made-up searches.")] = 0,
     broker: Annotated[Kind, typer.Option(help="`auto`: Kafka if it can be had.")] = "auto",
 ) -> Report:
     """Seconds from starting a worker to its first alert, its state on Kafka."""
     notes: list[str] = []
-    log = year(requesters, seed)
+    log = year(grown, seed)
+    agencies = max(log.agencies, requesters // STAFF)
     with (
         tempfile.TemporaryDirectory(prefix="probewatch-bench-") as folder,
         running_broker(broker, notes) as one,
     ):
         config = Path(folder) / "national"
-        file = national(config, log)
+        write(log, config)
+        machine = stages(config)
+        feed(machine, log, config)
+        copies = Copies(machine)
+        replace(log, agencies=agencies).configure(config)
         full, empty = Scene(one, config, PARTITIONS, "full."), Scene(one, config, PARTITIONS, "empty.")
+        full.prepare()
         empty.prepare()
-        full.fill([file])
-        with running(full.environment(), free_port(), config / "worker.log") as worker:
-            absorb([worker], one, log.searches)
-            size = total(worker.figures(), "probewatch_state_bytes")
+        size = copies.put(full, agencies)
         numbers = range(repeats)
         without = [first_alert(empty, log, number) for number in numbers]
         loaded = [first_alert(full, log, number) for number in numbers]
@@ -79,7 +87,7 @@ def bench(
             f"loading {requesters:,} requesters cannot be told from starting: too few to work out 1,000,000, "
             f"whose state would be {size / MIB * MANY / requesters:,.0f} MiB"
         )
-    facts = {"broker": name, "requesters": requesters, "searches": log.searches, "agencies": log.agencies}
+    facts = {"broker": name, "requesters": requesters, "grown": grown, "agencies": agencies}
     return Report(f"start, on {name}", figures, notes, facts)
 
 
