@@ -1,7 +1,7 @@
 # `make demo`, `make test` and `make check` need Python 3.11 or newer with its venv module, nothing else.
 # Another interpreter: `make check PYTHON=/path/to/python3.12` (after `make clean`).
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-kafka kafka check lint format types contracts lock clean
+.PHONY: help demo test test-kafka kafka bench-peers check lint format types contracts lock clean
 ARGS ?=
 BIN := .venv/bin
 
@@ -10,6 +10,7 @@ help:
 	@echo "make test             every test that needs no outside service"
 	@echo "make test-kafka       the tests of delivery on Apache Kafka itself; needs Java 17 and Maven"
 	@echo "make kafka            Apache Kafka on this machine until Ctrl-C, for trying things out; the same needs"
+	@echo "make bench-peers      the frameworks that \`./probewatch bench peers\` compares us with, each in a .venv-peers-*"
 	@echo "make check            what CI runs: lint, types, import contracts, tests"
 	@echo "make format           put the code into the form that lint asks for"
 	@echo "make lock             resolve pyproject.toml again and pin what comes out"
@@ -45,6 +46,15 @@ test-kafka: .venv/.locked
 kafka: .venv/.locked
 	@$(BIN)/python -m tests.kafka.cluster $(ARGS)
 
+# They are no dependencies of the product, and their own dependencies do not go together.
+bench-peers: .venv-peers-quix/.locked .venv-peers-bytewax/.locked
+
+.venv-peers-%/.locked: bench/peers/requirements-%.txt .venv/.locked
+	@$(BIN)/python -m venv --clear .venv-peers-$* && \
+	.venv-peers-$*/bin/python -m pip install --quiet --disable-pip-version-check -r $< || \
+	{ rm -rf .venv-peers-$*; echo "$* CANNOT BE HAD: ./probewatch bench peers goes without it" >&2; exit 0; }
+	@test ! -d .venv-peers-$* || touch $@
+
 # Made once, and again whenever the lock changes: nothing outside the lock survives in it.
 .venv/.locked: requirements-dev.txt
 	@python=$${PYTHON:-$$(for name in python3.11 python3.12 python3.13 python3; do \
@@ -70,5 +80,5 @@ lock:
 	  --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info
+	rm -rf .venv .venv-peers-* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

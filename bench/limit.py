@@ -10,7 +10,7 @@ import sys
 import time
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 
 from models.search import Search
 
@@ -19,13 +19,14 @@ async def read(bootstrap: str, topic: str, messages: int) -> float:
     """Read and decode `messages` records of all partitions; seconds from the first batch on."""
     decode = msgspec.json.Decoder(Search).decode
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, group_id=None, max_partition_fetch_bytes=4 * 1024 * 1024
+        topic,
+        bootstrap_servers=bootstrap,
+        group_id=None,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=4 * 1024 * 1024,
     )
     await consumer.start()
     try:
-        places = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
-        consumer.assign(places)
-        await consumer.seek_to_beginning(*places)
         left, began, searches = messages, 0.0, 0
         while left > 0:
             batches = await consumer.getmany(timeout_ms=1000, max_records=5000)
