@@ -9,12 +9,14 @@ clock, only the second can tell what must come of it.
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.errors import KafkaTimeoutError
 
 from models.alert import decode_alert
 from models.packing import decode_pack
@@ -46,8 +48,12 @@ class Deviation(msgspec.Struct, frozen=True):
 Holdings = Mapping[str, Mapping[int, Sequence[Kept]]]
 
 
+#: Seconds for reading all of it, which takes a moment.
+READ_WITHIN = 30.0
+
+
 def read_all(settings: Settings) -> Holdings:
-    """Everything that stands on the topics of a deployment."""
+    """Everything that stands on the topics of a deployment. Raises KafkaError."""
     consumer = KafkaConsumer(
         bootstrap_servers=settings.brokers, enable_auto_commit=False, fetch_max_wait_ms=10
     )
@@ -64,7 +70,10 @@ def read_all(settings: Settings) -> Holdings:
         consumer.assign(places)
         consumer.seek_to_beginning(*places)
         # The end is what a fetch says: asked for offsets, the embedded broker names its last batch's start.
+        deadline = time.monotonic() + READ_WITHIN
         while any(consumer.highwater(place) != consumer.position(place) for place in places):
+            if time.monotonic() > deadline:
+                raise KafkaTimeoutError("the topics cannot be read to their ends")
             for place, records in consumer.poll(100).items():
                 found[logical[place.topic]][place.partition] += [
                     Kept(one.key, one.value, one.timestamp / 1000.0) for one in records
