@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import faust
 from faust.types import TransportT
 
+from streams import faults
 from streams.assignment import Assignment, Opener
 from streams.batches import BatchScheduler, BatchSchema
 from streams.exits import die
@@ -121,6 +122,7 @@ def _agent(app: ProbewatchApp, name: str) -> Callable[[Any], Awaitable[None]]:
                 await app.assignment.take(event.message.tp, event.value)
             except Exception as error:
                 app.end(error, agent=name, partition=event.message.partition)
+            faults.reach("before-ack")
             event.ack()
 
     absorb.__name__ = name

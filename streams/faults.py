@@ -2,7 +2,7 @@
 
 The process kills itself with SIGKILL when it reaches the named point for the Nth time. Without
 the variable `reach` costs one comparison. Points: `after-decode`, `after-messages`,
-`after-state`, `before-commit`, `while-loading`.
+`after-state`, `before-ack`, `before-commit`, `while-loading`.
 """
 
 from __future__ import annotations

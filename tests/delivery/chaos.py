@@ -1,315 +1,124 @@
-"""Seeded faults against three real workers: `python -m tests.delivery.chaos --seeds 0-19`.
+"""Seeded faults against three real workers: `make chaos SEEDS=500`, and the same with `BROKER=kafka`.
 
-A seed gives a log (with repeats, dead letters and a wrong clock in it), points at which workers kill
-themselves, and a schedule of kills, pauses past the session time-out, orderly stops and new workers
-while the log is sent. Afterwards what stands on Kafka is held against a single thread that reads
-the same messages:
-
-* the alerts that stand are the oracle's, byte for byte;
-* every dead letter, every search in a pack and every repeat is one of the messages sent, and no
-  message is missing: accepted + refused + late + duplicate = produced;
-* the state of every partition is the one that the oracle has;
-* no committed offset is beyond what the state has absorbed, and in the end all is committed.
+A seed gives a log, with repeats, dead letters and a wrong clock in it, and a schedule of faults
+(`schedule.py`); `run.py` plays it, and `verdict.py` compares what stands on Kafka afterwards with a
+single thread that reads the same messages. Several seeds are played at once, each with a broker or
+a cluster of its own, because most of a run is waiting for time-outs.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import json
-import random
-import signal
+import multiprocessing
+import shutil
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import cache
 from pathlib import Path
 
-from kafka import KafkaAdminClient, KafkaProducer
+from tests.delivery.run import Outcome, play
+from tests.delivery.schedule import FAULTS, Kind
+from tests.delivery.sites import Sites
 
-from models.detectors import settings_types
-from models.packing import decode_pack
-from models.pipeline import Standing
-from models.stage import Record
-from models.ticking import Ticker
-from streams.broker import EmbeddedBroker
-from streams.commands.config import SHIPPED
-from streams.configuration import load
-from streams.demo.worker import Worker, free_port, running
-from streams.loading import read_latest
-from streams.produce import Outgoing, outgoing
-from streams.stages import pipeline, stage_kinds
-from streams.state import Identity, assemble
-from streams.survey import survey
-from streams.topics import kafka_name
-from tests.live import Live, eventually, log_lines
-
-POINTS = ("after-decode", "after-messages", "after-state", "before-commit", "while-loading")
-#: What is done to a worker in the middle, and how often relative to each other.
-ACTIONS = ("kill", "kill", "pause", "stop", "join")
-WORKERS = 3
-#: Seconds over which the log is sent, and after which Kafka gives a silent worker's partitions away.
-SENDING, SESSION = 3.0, 3.0
+#: Seeds played at once: workers mostly wait, Apache Kafka itself does not.
+AT_ONCE: dict[Kind, int] = {"embedded": 10, "kafka": 2}
+#: Where the logs of seeds go that deviate.
+KEPT = Path("build") / "chaos"
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """What a seed does: points of self-inflicted kills by worker, and (second, action) in order."""
-
-    faults: tuple[str | None, ...]
-    actions: tuple[tuple[float, str], ...]
-
-    @classmethod
-    def of(cls, seed: int) -> Schedule:
-        """The schedule of a seed."""
-        chance = random.Random(seed)
-        faults = tuple(
-            f"{chance.choice(POINTS)}:{chance.randint(1, 3)}" if chance.random() < 0.6 else None
-            for _ in range(WORKERS)
-        )
-        times = sorted(chance.uniform(0.3, SENDING) for _ in range(chance.randint(1, 3)))
-        return cls(faults, tuple((at, chance.choice(ACTIONS)) for at in times))
-
-    def __str__(self) -> str:
-        said = [fault for fault in self.faults if fault]
-        return ", ".join([*said, *(f"{action} at {at:.1f} s" for at, action in self.actions)])
-
-
-@dataclass
-class Crew:
-    """The workers of one run. Whoever ends is replaced by one without a fault."""
-
-    live: Live
-    stack: ExitStack
-    workers: list[Worker] = field(default_factory=list)
-    paused: list[tuple[float, Worker]] = field(default_factory=list)
-    ends: Counter[str] = field(default_factory=Counter)
-
-    def start(self, fault: str | None = None) -> None:
-        environment = self.live.environment | ({"PROBEWATCH_FAULT": fault} if fault else {})
-        log = self.live.folder / f"worker-{len(self.ends)}-{time.monotonic_ns()}.log"
-        self.workers.append(self.stack.enter_context(running(environment, free_port(), log)))
-
-    def act(self, action: str, chance: random.Random) -> None:
-        """Do something to a worker that is running."""
-        awake = [one for one in self.workers if one not in [worker for _, worker in self.paused]]
-        if action == "join" or not awake:
-            self.start()
-            return
-        worker = chance.choice(awake)
-        if action == "pause":
-            worker.process.send_signal(signal.SIGSTOP)
-            self.paused.append((time.monotonic() + 1.6 * SESSION, worker))
-        else:
-            worker.process.send_signal(signal.SIGKILL if action == "kill" else signal.SIGTERM)
-
-    def look_after(self) -> None:
-        """Wake who has slept long enough, replace who has ended."""
-        for until, worker in list(self.paused):
-            if time.monotonic() >= until:
-                worker.process.send_signal(signal.SIGCONT)
-                self.paused.remove((until, worker))
-        for worker in list(self.workers):
-            code = worker.process.poll()
-            if code is not None:
-                # 70 is how a worker ends that lost its right to write. One that is stopped while it is
-                # being loaded knows no SIGTERM yet.
-                assert code in (0, 70, -signal.SIGKILL, -signal.SIGTERM), (
-                    f"exit code {code}: {worker.log.read_text()[-2000:]}"
-                )
-                self.ends[str(code)] += 1
-                self.workers.remove(worker)
-                if len(self.workers) < WORKERS:
-                    self.start()
-
-
-class Run:
-    """One seed on a broker."""
-
-    def __init__(self, broker: str, seed: int, folder: Path) -> None:
-        self.seed = seed
-        self.schedule = Schedule.of(seed)
-        self.live = Live(broker, f"chaos-{seed}", folder)
-        self.live.environment |= {
-            "PROBEWATCH_SESSION_TIMEOUT": str(SESSION),
-            "PROBEWATCH_BATCH_RECORDS": "20",
-        }
-        self.live.ensure_topics()
-        self.settings = self.live.settings
-        self.configuration = load(self.live.config, SHIPPED, settings_types())
-        self.messages = self._messages()
-
-    def _messages(self) -> list[Outgoing]:
-        lines, _, _ = log_lines(salt=self.seed * 31 + 1)
-        chance = random.Random(self.seed)
-        good = chance.randrange(60, len(lines) - 60)
-        # One clock is wrong by most of a year: nothing may come of it but a search on another day.
-        wrong = lines[good].replace(b'"event_time":"2021-0', b'"event_time":"2021-1', 1)
-        lines.insert(good, wrong.replace(b'"event_id":"', b'"event_id":"wrong-clock-', 1))
-        file = self.live.folder / "events.jsonl"
-        file.write_bytes(b"\n".join(lines) + b"\n")
-        return list(outgoing([file], Ticker(sources=survey([file]).sources)))
-
-    def play(self) -> Counter[str]:
-        """Send the log while the schedule runs its course; how workers ended. Raises AssertionError."""
-        chance = random.Random(self.seed)
-        producer = KafkaProducer(bootstrap_servers=self.settings.brokers, acks="all")
-        with ExitStack() as stack:
-            crew = Crew(self.live, stack)
-            for fault in self.schedule.faults:
-                crew.start(fault)
-            actions = list(self.schedule.actions)
-            began, topic = time.monotonic(), kafka_name(self.settings, "searches.raw")
-            sent = 0
-            while sent < len(self.messages) or actions or crew.paused:
-                elapsed = time.monotonic() - began
-                due = min(len(self.messages), int(len(self.messages) * elapsed / SENDING))
-                for message in self.messages[sent:due]:
-                    producer.send(topic, key=message.key, value=message.value)
-                sent = max(sent, due)
-                while actions and actions[0][0] <= elapsed:
-                    crew.act(actions.pop(0)[1], chance)
-                crew.look_after()
-                time.sleep(0.05)
-            producer.flush()
-            producer.close()
-
-            def done() -> bool:
-                crew.look_after()
-                return self._all_committed()
-
-            eventually(done, "not everything is committed", 60)
-            self.check()
-        return crew.ends
-
-    def check(self) -> None:
-        """Hold what is on Kafka against a single thread. Raises AssertionError naming the difference."""
-        raw = self._read("searches.raw")
-        assert sum(map(len, raw.values())) == len(self.messages), "the log was not sent whole"
-        oracle, standing = pipeline(self.settings, self.configuration), Standing()
-        standing.take(oracle.feed([message.value for message in self.messages]))
-        assert self.live.standing().lines() == standing.lines(), "other alerts stand than the oracle's"
-        self._check_counts(raw, oracle.counts)
-        self._check_state(raw)
-
-    def _check_counts(self, raw: dict[int, list[bytes]], counts: dict[tuple[str, str], int]) -> None:
-        """Every message became one thing, and only one."""
-        packed: set[tuple[int, int]] = set()
-        for values in self._read("searches").values():
-            for value in values:
-                whole = decode_pack(value)
-                packed |= {(whole.origin, offset) for offset in whole.offsets.tolist()}
-        letters = [
-            json.loads(value) for values in self._read("searches.refused").values() for value in values
-        ]
-        refused = {(one["source_partition"], one["source_offset"]) for one in letters}
-        told = Counter[str]()
-        for (name, _), number in counts.items():
-            told[name] += number
-        assert not packed & refused, "a message was both taken and refused"
-        assert len(packed) == told["accepted"] + told["late"], "searches were lost or made up"
-        assert len(refused) == told["refused"], "dead letters were lost or made up"
-        whole_log = sum(map(len, raw.values()))
-        assert len(packed) + len(refused) + told["duplicate"] + told["ticks"] == whole_log
-
-    def _check_state(self, raw: dict[int, list[bytes]]) -> None:
-        """The state is what a single thread has after the same records."""
-        committed = self._committed()
-        for kind in stage_kinds(self.settings, self.configuration):
-            read = raw if kind.name == "ingest" else self._read("searches")
-            for partition, values in read.items():
-                if not values:
-                    continue
-                place = f"{kind.name}-{partition}"
-                records = asyncio.run(
-                    read_latest(
-                        self.settings.connection(),
-                        kafka_name(self.settings, f"state.{kind.name}"),
-                        partition,
-                    )
-                )
-                identity = Identity(kind.name, kind.version, partition, self.settings.partitions)
-                snapshot = assemble(records, identity)
-                assert snapshot is not None, f"{place} has no state"
-                at = committed.get((kafka_name(self.settings, kind.topic), partition), 0)
-                assert at <= snapshot.manifest.absorbed + 1, f"{place}: {at} committed beyond the state"
-                stage = kind.make(partition)
-                stage.absorb([Record(offset, value, None) for offset, value in enumerate(values)])
-                expected = stage.snapshot(full=True)
-                differ = sorted(
-                    name
-                    for name in {*expected, *snapshot.blocks}
-                    if expected.get(name) != snapshot.blocks.get(name)
-                )
-                assert not differ, f"{place}: the state differs in {differ[:5]}"
-
-    def _read(self, topic: str) -> dict[int, list[bytes]]:
-        found: dict[int, list[bytes]] = {}
-        for (partition, _), value in self.live.read(topic).items():
-            found.setdefault(partition, []).append(value)
-        return found
-
-    def _committed(self) -> dict[tuple[str, int], int]:
-        admin = KafkaAdminClient(bootstrap_servers=self.settings.brokers)
+def play_all(seeds: Iterable[int], kind: Kind, folder: Path, at_once: int | None = None) -> Iterator[Outcome]:
+    """The outcomes of these seeds, as they come in. Raises KafkaMissing where Kafka cannot be had."""
+    # Processes, not threads: each lane has children of its own to look after, and much to compute.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(at_once or AT_ONCE[kind], mp_context=context) as lanes:
+        playing = [lanes.submit(_play, seed, kind, str(folder)) for seed in seeds]
         try:
-            found = admin.list_group_offsets([self.settings.group_id])
+            for one in as_completed(playing):
+                yield one.result()
         finally:
-            admin.close()
-        offsets = found.get(self.settings.group_id, found)
-        return {(place.topic, place.partition): at.offset for place, at in offsets.items()}
-
-    def _all_committed(self) -> bool:
-        try:
-            committed = self._committed()
-        except Exception:  # the group has no coordinator for a moment
-            return False
-        for topic in ("searches.raw", "searches"):
-            for partition, values in self._read(topic).items():
-                if committed.get((kafka_name(self.settings, topic), partition), 0) != len(values):
-                    return False
-        return True
+            lanes.shutdown(wait=True, cancel_futures=True)
 
 
-def seeds(text: str) -> Iterator[int]:
-    """Of "3", "0-19" or "1,5,7-9"."""
-    for part in text.split(","):
-        first, _, last = part.partition("-")
-        yield from range(int(first), int(last or first) + 1)
+@cache
+def _sites(folder: str) -> Sites:
+    return Sites(Path(tempfile.mkdtemp(prefix="lane-", dir=folder)))
+
+
+def _play(seed: int, kind: Kind, folder: str) -> Outcome:
+    """In a lane."""
+    place = Path(folder) / f"seed-{seed}"
+    place.mkdir()
+    outcome = play(seed, kind, place, _sites(folder))
+    if outcome.deviations:
+        shutil.copytree(place, KEPT / f"{kind}-seed-{seed}", dirs_exist_ok=True)
+    shutil.rmtree(place, ignore_errors=True)
+    return outcome
+
+
+def summary(outcomes: Sequence[Outcome], kind: Kind, seconds: float) -> list[str]:
+    """What a person wants to know of many seeds, line by line."""
+    planned = Counter(fault for one in outcomes for fault in one.planned)
+    happened, ends, deviations = Counter[str](), Counter[str](), Counter[str]()
+    for one in outcomes:
+        happened.update(one.happened)
+        ends.update(one.ends)
+        deviations.update(deviation.kind for deviation in one.deviations)
+    messages, alerts, repeats, looks, workers = (
+        sum(getattr(one, name) for one in outcomes)
+        for name in ("messages", "alerts", "repeats", "looks", "workers")
+    )
+    times = sorted(one.seconds for one in outcomes)
+    broker = {"embedded": "the embedded broker", "kafka": "Apache Kafka"}[kind]
+    return [
+        f"{len(outcomes)} seeds on {broker} in {seconds / 60:.1f} minutes,"
+        f" {times[len(times) // 2]:.0f} s each (median; longest {times[-1]:.0f} s)",
+        f"{messages:,} messages, {alerts:,} alerts, {workers:,} workers started",
+        "",
+        f"{'fault':<18}{'seeds':>7}{'times it happened':>20}",
+        *(f"{name:<18}{planned[name]:>7}{happened[name]:>20}" for name in FAULTS[kind]),
+        "",
+        "how workers ended",
+        *(f"{number:>7}  {how}" for how, number in ends.most_common()),
+        "",
+        f"{repeats:,} alert records were written again, with the same content",
+        f"{looks:,} times the committed offsets were compared with the state during a run",
+        "",
+        *(
+            [f"{number:>7} deviations: {what}" for what, number in deviations.most_common()]
+            or ["no deviation"]
+        ),
+    ]
 
 
 def main() -> int:
-    """Run seeds one after the other; 1 when any fails."""
+    """Play seeds; 1 when one of them deviates, or when a fault did not happen."""
     options = argparse.ArgumentParser(description="Seeded faults against three workers.")
-    options.add_argument("--seeds", default="0-19", help="for example 0-19 or 1,5,7")
+    options.add_argument("--seeds", type=int, default=20, help="how many seeds, from 0 on")
+    options.add_argument("--only", type=int, nargs="+", help="these seeds instead, to repeat them")
+    options.add_argument("--broker", choices=list(FAULTS), default="embedded")
+    options.add_argument("--at-once", type=int, help="seeds played at once")
     asked = options.parse_args()
-    failed: dict[int, str] = {}
-    ends: Counter[str] = Counter()
-    actions: Counter[str] = Counter()
-    with EmbeddedBroker() as broker, tempfile.TemporaryDirectory(prefix="probewatch-chaos-") as folder:
-        for seed in seeds(asked.seeds):
-            place = Path(folder) / str(seed)
-            place.mkdir()
-            began = time.monotonic()
-            run = Run(broker.url, seed, place)
-            actions.update(action for _, action in run.schedule.actions)
-            actions.update(fault.partition(":")[0] for fault in run.schedule.faults if fault)
-            try:
-                ends += run.play()
-                verdict = "ok"
-            except AssertionError as error:
-                verdict = failed[seed] = str(error)[:2000]
-            print(
-                f"seed {seed:4}  {time.monotonic() - began:5.1f} s  {verdict}  ({run.schedule})", flush=True
-            )
-    print(f"\n{'fault':<16} asked for")
-    for name, number in sorted(actions.items()):
-        print(f"{name:<16} {number}")
-    print(f"\nworkers ended: {', '.join(f'{number} with {code}' for code, number in sorted(ends.items()))}")
-    print(f"{len(failed)} seeds failed: {sorted(failed)}" if failed else "all seeds held")
-    return 1 if failed else 0
+    began = time.monotonic()
+    outcomes: list[Outcome] = []
+    with tempfile.TemporaryDirectory(prefix="probewatch-chaos-") as folder:
+        for one in play_all(asked.only or range(asked.seeds), asked.broker, Path(folder), asked.at_once):
+            outcomes.append(one)
+            verdict = "DEVIATES" if one.deviations else "silent" if one.silent else "ok"
+            print(f"seed {one.seed:4}  {one.seconds:5.1f} s  {verdict}  ({one.schedule})", flush=True)
+            for deviation in one.deviations:
+                print(f"           {deviation.kind}: {deviation.text}", flush=True)
+            if one.silent:
+                print(f"           did not happen: {', '.join(one.silent)}", flush=True)
+    print("\n" + "\n".join(summary(outcomes, asked.broker, time.monotonic() - began)))
+    wrong = sorted(one.seed for one in outcomes if one.deviations or one.silent)
+    if wrong:
+        which = "" if asked.broker == "embedded" else f" BROKER={asked.broker}"
+        print(f"repeat with: make chaos ONLY='{' '.join(map(str, wrong))}'{which}; logs are in {KEPT}")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

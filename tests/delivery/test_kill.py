@@ -13,7 +13,14 @@ from tests.delivery.cluster import Broker, Deployment
 
 #: Point and how often it is passed before the kill; low numbers hit a fresh partition, higher ones
 #: a partition with state behind it.
-FAULTS = ("after-decode:1", "after-decode:7", "after-messages:5", "after-state:4", "before-commit:2")
+FAULTS = (
+    "after-decode:1",
+    "after-decode:7",
+    "after-messages:5",
+    "after-state:4",
+    "before-ack:6",
+    "before-commit:2",
+)
 LOADING = "while-loading:1"
 
 
@@ -49,7 +56,7 @@ def kill_and_recover(broker: Broker, fault: str, folder: Path) -> int:
 @pytest.fixture(scope="module")
 def runs(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[int]]]:
     # Side by side, because most of the time goes in waiting for the group's time-outs.
-    with ThreadPoolExecutor(6) as pool:
+    with ThreadPoolExecutor(7) as pool:
         yield {
             fault: pool.submit(
                 kill_and_recover, broker, fault, tmp_path_factory.mktemp(fault.partition(":")[0])

@@ -54,6 +54,16 @@ class Node:
         """The port for plain clients."""
         return self.ports["PLAIN"]
 
+    @property
+    def pid(self) -> int | None:
+        """Of its process, if it was started."""
+        return self._process.pid if self._process else None
+
+    @property
+    def running(self) -> bool:
+        """Whether its process is there."""
+        return self._process is not None and self._process.poll() is None
+
     def format(self, cluster_id: str, extra: Sequence[str] = ()) -> None:
         """Prepare the data folder, which Kafka wants done once."""
         command = [
