@@ -30,7 +30,7 @@ class Copies:
     def __init__(self, machine: Pipeline) -> None:
         self._ingest = machine.ingest.snapshot(full=True)
         self._watch = machine.watch.snapshot(full=True)
-        self._models = machine.watch.agencies
+        self._models = machine.agencies
 
     def names(self, wanted: int) -> Iterator[tuple[str, str]]:
         """So many agencies, each with the one that it is a copy of."""

@@ -22,6 +22,19 @@ def cpu_seconds(pid: int) -> float:
     return sum(map(int, fields[11:15])) / _TICKS
 
 
+def family_cpu_seconds(pid: int) -> float:
+    """The same of a process and all that descend from it."""
+    return sum(map(cpu_seconds, family(pid)))
+
+
+def family_peak_resident(pid: int) -> int:
+    """The most resident memory there has been of a process, and of all that descend from it, bytes.
+
+    Pages that they share count for each, so the truth is not more.
+    """
+    return sum(map(peak_resident, family(pid)))
+
+
 def resident(pid: int) -> int:
     """Resident memory now, bytes; 0 when the process is gone."""
     return _status(pid, "VmRSS")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench.brokers import Broker
 from bench.filling import fill
-from bench.processes import cpu_seconds, peak_resident
+from bench.processes import cpu_seconds, family_cpu_seconds, family_peak_resident
 from streams.demo.worker import Worker
 from streams.exits import Stop
 from streams.settings import load_settings
@@ -135,7 +135,7 @@ def absorb(workers: Sequence[Worker], broker: Broker, searches: int) -> Absorbed
         durable=look.at - began.at,
         worker_cpu=worker_after - worker_before,
         broker_cpu=broker_after - broker_before,
-        peak_bytes=sum(map(peak_resident, pids)),
+        peak_bytes=sum(map(family_peak_resident, pids)),
         shares=tuple(fate / look.done for fate in look.fates),
     )
 
@@ -179,4 +179,4 @@ def _pause(looks: Sequence[_Look], began: float, searches: int) -> float:
 
 
 def _cpu(pids: Sequence[int], broker: Broker) -> tuple[float, float]:
-    return sum(map(cpu_seconds, pids)), cpu_seconds(broker.pid)
+    return sum(map(family_cpu_seconds, pids)), cpu_seconds(broker.pid)
