@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from models.alert import Alert
 from models.book import Book, Reporter, episodes_longest
-from models.columns import Ints, Packed, Rows, Table, pack_exactly, unpack
+from models.columns import Ints, Packed, Rows, Table, distinct, pack_exactly, unpack
 from models.days import LocalDays
 from models.detectors.base import Detector
 from models.packing import Mark, Pack
@@ -167,7 +167,7 @@ class Agency:
                 said += ((place, alert) for alert in self._late(search, float(intake.times[place])))
             kept = kept[~missed]
         arrivals = []
-        for number in np.unique(intake.days[kept]).tolist():
+        for number in distinct(intake.days[kept]).tolist():
             new = self._keep(number, intake, kept[intake.days[kept] == number])
             if new is not None:
                 arrivals.append(new)
@@ -217,7 +217,7 @@ class Agency:
         if self._state.closed is not None:
             return self._state.closed + 1
         coming = intake.new[first:end] & ~intake.late[first:end]
-        return min([*self._open, *np.unique(intake.days[first:end][coming]).tolist()], default=LAST_DAY)
+        return min([*self._open, *distinct(intake.days[first:end][coming]).tolist()], default=LAST_DAY)
 
     def _advance(self) -> list[Alert]:
         state = self._state

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import Column, Columns, Floats, Growing, Ints, Rows, Table
+from models.columns import Column, Columns, Floats, Growing, Ints, Rows, Table, by_appearance
 from models.days import LocalDays
 from models.search import Search
 
@@ -118,13 +118,9 @@ class Groups(NamedTuple):
 def grouped(column: Column, rows: Ints) -> Groups:
     """Some rows (ascending) by a column's value; equal values may stand in it more than once."""
     values, codes = column.distinct()
-    found, first, which = np.unique(codes[rows], return_index=True, return_inverse=True)
-    appeared = np.argsort(first)
-    rank = np.empty(len(found), np.int64)
-    rank[appeared] = np.arange(len(found))
-    ranks = rank[which]
-    bounds = np.concatenate(([0], np.cumsum(np.bincount(ranks, minlength=len(found)))))
-    names = [values[place] for place in found[appeared].tolist()]
+    order, ranks = by_appearance(codes[rows], len(values))
+    bounds = np.concatenate(([0], np.cumsum(np.bincount(ranks, minlength=len(order)))))
+    names = [values[place] for place in order.tolist()]
     return Groups(names, rows[np.argsort(ranks, kind="stable")], bounds)
 
 

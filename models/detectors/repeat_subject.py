@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from models.alert import Finding, Severity
 from models.columns import Ints
+from models.columns import distinct as distinct_numbers
 from models.days import LocalDays
 from models.detectors.base import Arrivals, Day, Detector, Settings
 from models.statistics.visits import (
@@ -111,7 +112,7 @@ class RepeatSubject(Detector):
             came.append((was, places[rows - first], rows, pairs))
         if not came:
             return
-        every = np.unique(np.concatenate([pairs for *_, pairs in came]))
+        every = distinct_numbers(np.concatenate([pairs for *_, pairs in came]))
         near = every[self._visits.numbers(every) + opened.days_with(every) >= least]
         if len(near):
             yield from self._follow(came, near)

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from msgspec import Struct
 
-from models.columns import Codes, Column, Floats
+from models.columns import Codes, Column, Floats, distinct
 from models.windows import Groups
 
 #: A requester's own history weighs as much as the unit's after so many days with searches.
@@ -125,7 +125,7 @@ class Shown:
     def __init__(self, by_requester: Groups, column: Column) -> None:
         self._names, codes = column.distinct()
         self._size = max(len(self._names), 1)
-        pairs = np.unique(by_requester.number * self._size + codes[by_requester.rows])
+        pairs = distinct(by_requester.number * self._size + codes[by_requester.rows])
         self._groups, self._codes = np.divmod(pairs, self._size)
         self.groups: list[int] = self._groups.tolist()
         self.values = [self._names[code] for code in self._codes.tolist()]
@@ -144,7 +144,7 @@ class Shown:
     def by(self, unit_of: Codes) -> dict[int, list[str]]:
         """The values shown in each unit, when `unit_of` tells the unit of each group."""
         found: dict[int, list[str]] = {}
-        pairs = np.unique(unit_of[self._groups].astype(np.int64) * self._size + self._codes)
+        pairs = distinct(unit_of[self._groups].astype(np.int64) * self._size + self._codes)
         units, codes = np.divmod(pairs, self._size)
         for unit, code in zip(units.tolist(), codes.tolist(), strict=True):
             found.setdefault(unit, []).append(self._names[code])

@@ -14,7 +14,7 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from models.columns import Column, Ints
+from models.columns import Column, Ints, distinct
 from models.statistics.counts import Counts, Expectation
 from models.statistics.recent import RecentCases
 from models.statistics.rule import Rule
@@ -82,7 +82,7 @@ class _Watched:
         self.cited = np.concatenate((self.cited, np.fromiter(map(bool, new), np.bool_, len(new))))
         codes = numbers.codes[rows]
         cited = self.cited[codes]
-        cases = np.unique(of[cited] << 32 | codes[cited]) >> 32
+        cases = distinct(of[cited] << 32 | codes[cited]) >> 32
         return np.bincount(cases, minlength=len(places)) + np.bincount(of[~cited], minlength=len(places))
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.columns import Ints
+from models.columns import Ints, distinct
 from models.windows import Day, Groups
 
 #: Most event ids, and most case keys, that are remembered of a key and day.
@@ -86,7 +86,7 @@ def totals(day: Day, keys: Groups, before: Callable[[str], Collection[str]] | No
     values, codes = day.cases
     case = codes[rows]
     cited = case >= 0
-    pairs = np.unique(number[cited] * max(len(values), 1) + case[cited])
+    pairs = distinct(number[cited] * max(len(values), 1) + case[cited])
     holder, which = np.divmod(pairs, max(len(values), 1))
     size = len(keys.names)
     new = np.bincount(holder, minlength=size) + np.bincount(number[~cited], minlength=size)

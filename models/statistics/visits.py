@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from models.columns import Column, Ints, Packed, Table, numbering, pack_exactly, unpack
+from models.columns import distinct as distinct_numbers
 from models.windows import Day, OpenDay, manual
 
 #: A pair's visits are kept up to this many; more cannot make an alert any surer.
@@ -275,7 +276,7 @@ class OpenVisits:
         for day, opened in self._days.items():
             held = self._distinct.get(day)
             if held is None:
-                held = self._distinct[day] = np.unique(opened.pairs)
+                held = self._distinct[day] = distinct_numbers(opened.pairs)
             place = np.searchsorted(held, pairs)
             number += held[np.minimum(place, len(held) - 1)] == pairs if len(held) else 0
         return number
