@@ -258,7 +258,7 @@ class _Joined:
         return found
 
 
-def distinct(numbers: Ints) -> Ints:
+def distinct(numbers: Codes) -> Ints:
     """Each number once, ascending. As `np.unique`, which takes several times as long for large numbers."""
     ordered = np.sort(numbers)
     return ordered[np.concatenate(([True], ordered[1:] != ordered[:-1]))] if len(ordered) else ordered

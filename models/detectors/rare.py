@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from models.alert import Finding
-from models.columns import Column
+from models.columns import Column, distinct
 from models.detectors.base import Day, Detector, Settings
 from models.statistics.habits import UNIT_STRENGTH, Habit, Priors, Shown, product_chance
 from models.wording import chance, day_text, figure, plural
@@ -103,22 +103,25 @@ class Rare(Detector):
         unusual = self._unusual(shown, habits)
         units, unit_codes = day.column("unit_id")
         unit_of = unit_codes[by_requester.rows[by_requester.bounds[1:] - 1]]
-        findings = []
-        for group, who in sorted(enumerate(by_requester.names), key=itemgetter(1)):
-            habit = habits[group]
+        names, least, judged = by_requester.names, self.settings.minimum_days, 0
+        for group, habit in enumerate(habits):
             if habit is None:
-                habits[group] = self._requesters[who] = self._new(day.number)
-            elif habit.days >= self.settings.minimum_days:
-                self._check.expected += SURPRISING
-                if group in unusual:
-                    rows_by: dict[tuple[str, ...], list[int]] = {}
-                    for row in by_requester.of(group).tolist():
-                        way = tuple(values[codes[row]] for values, codes in columns)
-                        rows_by.setdefault(way, []).append(row)
-                    ways = dict(sorted(rows_by.items()))
-                    finding = self._judge(who, units[unit_of[group]], habit, ways, day)
-                    if finding is not None:
-                        findings.append(finding)
+                habits[group] = self._requesters[names[group]] = self._new(day.number)
+            elif habit.days >= least:
+                judged += 1
+        self._check.expected += judged * SURPRISING
+        findings = []
+        for group in sorted(unusual, key=names.__getitem__):
+            habit = habits[group]
+            if habit is not None and habit.days >= least:
+                rows_by: dict[tuple[str, ...], list[int]] = {}
+                for row in by_requester.of(group).tolist():
+                    way = tuple(values[codes[row]] for values, codes in columns)
+                    rows_by.setdefault(way, []).append(row)
+                ways = dict(sorted(rows_by.items()))
+                finding = self._judge(names[group], units[unit_of[group]], habit, ways, day)
+                if finding is not None:
+                    findings.append(finding)
         # Nobody's day is judged by what others did on it.
         today = [habit for habit in habits if habit is not None]
         for aspect, one in enumerate(shown):
@@ -127,7 +130,7 @@ class Rare(Detector):
                 for habit in (self._unit(units[unit], day.number), self._agency):
                     habit.add(aspect, seen, self._weight, MOST_SHARED_VALUES)
         if today:
-            searching = {units[unit] for unit in unit_of.tolist()}
+            searching = [units[unit] for unit in distinct(unit_of).tolist()]
             for habit in (*today, *(self._units[unit] for unit in searching), self._agency):
                 habit.lived(day.number)
         return findings
@@ -218,11 +221,6 @@ class Rare(Detector):
                 f"this requester: {said}; {figure(expected)} [0-{upper}] expected; {chance(p)}."
             ),
         )
-
-    def _days_of(self, habit: Habit, aspect: int, value: str) -> str:
-        """About how many of the habit's days showed a value."""
-        share = habit.counts[aspect].get(value, 0.0) / (habit.totals[aspect] or 1.0)
-        return figure(round(share * habit.days))
 
     def snapshot(self) -> dict[str, bytes]:
         """`shared` (units, agency, self-check) and the requesters in blocks of about 1,000."""
