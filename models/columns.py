@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import numpy as np
@@ -261,7 +261,8 @@ class _Joined:
 def distinct(numbers: Codes) -> Ints:
     """Each number once, ascending. As `np.unique`, which takes several times as long for large numbers."""
     ordered = np.sort(numbers)
-    return ordered[np.concatenate(([True], ordered[1:] != ordered[:-1]))] if len(ordered) else ordered
+    fresh = np.concatenate(([True], ordered[1:] != ordered[:-1])) if len(ordered) else slice(0)
+    return cast(Ints, ordered[fresh])
 
 
 def by_appearance(codes: Codes, size: int) -> tuple[Ints, Ints]:
