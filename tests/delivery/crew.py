@@ -13,6 +13,7 @@ import os
 import random
 import resource
 import signal
+import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -234,10 +235,15 @@ def _reason(worker: Worker) -> str:
     return "no orderly stop in time" if worker.said("no orderly stop") else "unexplained"
 
 
+def end_with_parent() -> None:
+    """Should whoever started this process be killed, the kernel ends it too (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def work(environment: Mapping[str, str], log: str, jump: float) -> None:
     """What a worker's process does: `./probewatch worker`, its output in the log."""
-    # Should the test be killed, the kernel ends the worker too.
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent()
     sink = os.open(log, os.O_WRONLY | os.O_APPEND)
     os.dup2(sink, 1)
     os.dup2(sink, 2)
