@@ -1,14 +1,17 @@
 # `make demo`, `make test` and `make check` need Python 3.11 or newer with its venv module, nothing else.
 # Another interpreter: `make check PYTHON=/path/to/python3.12` (after `make clean`).
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-kafka kafka bench-peers check lint format types contracts lock clean
+.PHONY: help demo test test-kafka chaos kafka bench-peers check lint format types contracts lock clean
 ARGS ?=
+SEEDS ?= 20
+BROKER ?= embedded
 BIN := .venv/bin
 
 help:
 	@echo "make demo [ARGS=...]  the whole pipeline on simulated searches, with a broker of its own"
 	@echo "make test             every test that needs no outside service"
 	@echo "make test-kafka       the tests of delivery on Apache Kafka itself; needs Java 17 and Maven"
+	@echo "make chaos SEEDS=500  seeded faults against three workers, with a summary; BROKER=kafka: on Apache Kafka"
 	@echo "make kafka            Apache Kafka on this machine until Ctrl-C, for trying things out; the same needs"
 	@echo "make bench-peers      the frameworks that \`./probewatch bench peers\` compares us with, each in a .venv-peers-*"
 	@echo "make check            what CI runs: lint, types, import contracts, tests"
@@ -42,6 +45,10 @@ test: .venv/.locked
 # A missing Kafka is a failure here; `pytest -m kafka` alone skips and says why.
 test-kafka: .venv/.locked
 	REQUIRE_KAFKA=1 $(BIN)/python -m pytest -m kafka $(ARGS)
+
+# Seeds 0 to SEEDS-1, or those that ONLY names: make chaos ONLY="17 23" BROKER=kafka
+chaos: .venv/.locked
+	@$(BIN)/python -m tests.delivery.chaos --broker $(BROKER) $(if $(ONLY),--only $(ONLY),--seeds $(SEEDS)) $(ARGS)
 
 kafka: .venv/.locked
 	@$(BIN)/python -m tests.kafka.cluster $(ARGS)

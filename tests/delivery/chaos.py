@@ -20,12 +20,13 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
 from pathlib import Path
 
+from tests.delivery.crew import end_with_parent
 from tests.delivery.run import Outcome, play
 from tests.delivery.schedule import FAULTS, Kind
 from tests.delivery.sites import Sites
 
 #: Seeds played at once: workers mostly wait, Apache Kafka itself does not.
-AT_ONCE: dict[Kind, int] = {"embedded": 10, "kafka": 2}
+AT_ONCE: dict[Kind, int] = {"embedded": 5, "kafka": 2}
 #: Where the logs of seeds go that deviate.
 KEPT = Path("build") / "chaos"
 
@@ -34,7 +35,7 @@ def play_all(seeds: Iterable[int], kind: Kind, folder: Path, at_once: int | None
     """The outcomes of these seeds, as they come in. Raises KafkaMissing where Kafka cannot be had."""
     # Processes, not threads: each lane has children of its own to look after, and much to compute.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(at_once or AT_ONCE[kind], mp_context=context) as lanes:
+    with ProcessPoolExecutor(at_once or AT_ONCE[kind], context, initializer=end_with_parent) as lanes:
         playing = [lanes.submit(_play, seed, kind, str(folder)) for seed in seeds]
         try:
             for one in as_completed(playing):

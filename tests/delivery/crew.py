@@ -13,6 +13,8 @@ import os
 import random
 import resource
 import signal
+import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -234,10 +236,24 @@ def _reason(worker: Worker) -> str:
     return "no orderly stop in time" if worker.said("no orderly stop") else "unexplained"
 
 
+def end_with_parent() -> None:
+    """Should whoever started this process be killed, the kernel ends it too (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _end_with_test() -> None:
+    """The process that forks workers may outlive the one that asked for them."""
+    asked = multiprocessing.parent_process()
+    assert asked is not None
+    asked.join()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def work(environment: Mapping[str, str], log: str, jump: float) -> None:
     """What a worker's process does: `./probewatch worker`, its output in the log."""
-    # Should the test be killed, the kernel ends the worker too.
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent()
+    threading.Thread(target=_end_with_test, daemon=True).start()
     sink = os.open(log, os.O_WRONLY | os.O_APPEND)
     os.dup2(sink, 1)
     os.dup2(sink, 2)

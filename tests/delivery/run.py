@@ -36,8 +36,8 @@ BEFORE, HELD = 0.15, 0.12
 #: Seconds for the first work, for the schedule, for a fault point to be reached at the end, and for the
 #: rest to be done: many times what they take, but no run may last for ever.
 FIRST_WORK, DISTURBED, REACHED, DONE = 90.0, 120.0, 40.0, 90.0
-#: Seconds between looks at what is committed, and without any progress after which a group hangs.
-LOOK_EVERY, HANGS = 1.0, 20.0
+#: Seconds between looks at what is committed, and without any progress after which a group is said to hang.
+LOOK_EVERY, HANGS = 1.0, 10.0
 #: Records that nothing can be made of, beyond those in every log of these tests.
 POISON: tuple[tuple[bytes | None, bytes | None], ...] = (
     (b"\x00", None),
@@ -126,6 +126,7 @@ class _Run:
         self._errands: list[tuple[float, Errand]] = []
         self._sent = 0
         self._looked = 0.0
+        self._patience = HANGS
         self._progress, self._moved_at = (0, 0, 0), time.monotonic()
         self._producer = KafkaProducer(
             bootstrap_servers=self.settings.brokers,
@@ -242,8 +243,9 @@ class _Run:
 
     def _free_the_group(self) -> None:
         """The embedded broker may let a group hang for ever when a member dies while it is joining."""
-        if time.monotonic() - self._moved_at > HANGS and isinstance(self.site, Embedded):
+        if time.monotonic() - self._moved_at > self._patience and isinstance(self.site, Embedded):
             self.crew.begin_again()
+            self._patience *= 2
             self._moved_at = time.monotonic()
 
     def _look(self) -> bool:
@@ -256,7 +258,8 @@ class _Run:
         self.deviations += ahead(told, holdings)
         progress = (sum(told.values()), self.crew.opened, self._sent)
         if progress != self._progress:
-            self._progress, self._moved_at = progress, time.monotonic()
+            self._patience = HANGS
+        self._progress, self._moved_at = progress, time.monotonic()
         return all_committed(told, holdings)
 
     def _something_committed(self) -> bool:
