@@ -9,6 +9,9 @@ from typing import Any, Literal
 
 from rich.table import Table
 
+#: Cores that others may keep busy without its being said.
+QUIET = 0.15
+
 
 @dataclass(frozen=True)
 class Target:
@@ -64,6 +67,15 @@ class Report:
     figures: list[Figure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
+
+    def disturbed(self, cores: float) -> None:
+        """Note how many cores other programs kept busy meanwhile."""
+        self.facts["others_cores"] = cores
+        if cores > QUIET:
+            self.notes.append(
+                f"{self.title}: other programs kept {cores:.1f} cores busy meanwhile; "
+                "measure again on a quiet machine"
+            )
 
     def table(self) -> Table:
         """For a terminal."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -63,6 +64,31 @@ def _status(pid: int, name: str) -> int:
     except OSError:
         return 0
     return sum(int(row.split()[1]) * 1024 for row in rows if row.startswith(f"{name}:"))
+
+
+class Others:
+    """How many cores programs other than this one and its children keep busy while the block runs.
+
+    The broker and the workers are children, and count once they have ended."""
+
+    def __enter__(self) -> Self:
+        self.cores = 0.0
+        self._before = self._used()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        at, busy, own = (now - then for now, then in zip(self._used(), self._before, strict=True))
+        self.cores = max(0.0, busy - own) / at if at else 0.0
+
+    @staticmethod
+    def _used() -> tuple[float, float, float]:
+        user, nice, system, _, _, *interrupts = map(
+            int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:8]
+        )
+        busy = (user + nice + system + sum(interrupts)) / _TICKS
+        return time.monotonic(), busy, sum(os.times()[:4])
 
 
 class PeakOf:

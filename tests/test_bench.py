@@ -25,7 +25,7 @@ from bench.figures import Figure, Report, Target, markdown
 from bench.in_process import apart, feed, stages
 from bench.live_search import live_search
 from bench.national import National
-from bench.processes import MIB, PeakOf, cpu_seconds
+from bench.processes import MIB, Others, PeakOf, cpu_seconds
 from bench.speed import latency, peers, replay, throughput, workers
 from models.alert import decode_alert
 from models.decoding import read
@@ -215,6 +215,29 @@ def test_two_workers_get_equal_shares() -> None:
     for ending in ("", "-log"):
         places = Counter(partition_of(f"{name}{ending}".encode(), 2) for name in names)
         assert places[0] == places[1]
+
+
+def test_what_others_do_meanwhile_is_told_apart_from_our_own_work() -> None:
+    busy = "import time\nwhile time.process_time() < 0.6: pass"
+    with Others() as quiet:
+        subprocess.run([sys.executable, "-c", busy], check=True)
+    apart_from_us = subprocess.Popen([sys.executable, "-c", busy + "\ntime.sleep(60)"])
+    try:
+        with Others() as disturbed:
+            while cpu_seconds(apart_from_us.pid) < 0.5:
+                time.sleep(0.02)
+    finally:
+        apart_from_us.kill()
+        apart_from_us.wait()
+    assert disturbed.cores > 0.0  # it had not ended, so its work is not ours yet
+    assert quiet.cores >= 0.0
+    report = Report("one")
+    report.disturbed(1.24)
+    assert report.facts == {"others_cores": 1.24}
+    assert "other programs kept 1.2 cores busy" in report.notes[0]
+    report = Report("one")
+    report.disturbed(0.01)
+    assert not report.notes
 
 
 def test_memory_and_cpu_of_a_process_and_its_child_are_seen() -> None:

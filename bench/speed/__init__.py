@@ -10,8 +10,11 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
 from bench.figures import Report
+from bench.processes import Others
 
 #: The order of the targets; whatever is not named comes last.
 ORDER = ("throughput", "peers", "latency", "replay", "keys", "memory", "start", "workers")
@@ -26,6 +29,17 @@ def names() -> list[str]:
 
 
 def load(name: str) -> Bench:
-    """The function of a benchmark. Raises ModuleNotFoundError when there is none of that name."""
+    """The function of a benchmark, with a look at what else the machine did.
+
+    Raises ModuleNotFoundError when there is none of that name.
+    """
     found: Bench = importlib.import_module(f"{__name__}.{name}").bench
-    return found
+
+    @wraps(found)
+    def watched(*given: Any, **options: Any) -> Report:
+        with Others() as others:
+            report = found(*given, **options)
+        report.disturbed(others.cores)
+        return report
+
+    return watched
