@@ -14,7 +14,8 @@ import socket
 import struct
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Self
 
 import msgspec
@@ -58,27 +59,49 @@ class ChildHost:
         self.name = kind.name
         self.pid, self._socket = _fork(kind)
         self._socket.setblocking(False)
-        self._turn = asyncio.Lock()
+        self._sending = asyncio.Lock()
+        self._asked: deque[asyncio.Future[bytearray]] = deque()
+        self._reader: asyncio.Task[None] | None = None
 
     async def make(self, partition: int) -> HostedStage:
         """A new stage in the child."""
-        await self.ask("make", partition)
+        await (await self.ask("make", partition))
         return ChildStage(self, partition)
 
-    async def ask(self, call: str, partition: int, content: bytes = b"") -> bytearray:
-        """What the child answers. Raises Unreadable as `Stage.restore` would fail, RuntimeError for any
-        other exception in the child, and HostDied."""
+    async def ask(self, call: str, partition: int, content: bytes = b"") -> asyncio.Future[bytearray]:
+        """Ask the child, and return what will be its answer. That raises Unreadable as `Stage.restore`
+        would fail, RuntimeError for any other exception in the child, and HostDied."""
         loop = asyncio.get_running_loop()
-        async with self._turn:
+        if self._reader is None:
+            self._reader = loop.create_task(self._read_answers(), name=f"answers of {self.name}")
+        async with self._sending:
+            answer: asyncio.Future[bytearray] = loop.create_future()
+            self._asked.append(answer)
             try:
                 head = _HEAD.pack(len(content), _CALLS.index(call), partition)
                 await loop.sock_sendall(self._socket, head)
                 await loop.sock_sendall(self._socket, content)
-                size, what, _ = _HEAD.unpack(await self._received(_HEAD.size))
-                answer = await self._received(size)
             except OSError as error:
                 raise HostDied(f"the process of stage {self.name} ended: {error}") from None
-        return _checked(self.name, what, answer)
+        return answer
+
+    async def _read_answers(self) -> None:
+        """Answer what was asked, in order, for as long as the child lives."""
+        try:
+            while True:
+                size, what, _ = _HEAD.unpack(await self._received(_HEAD.size))
+                content = await self._received(size)
+                answer = self._asked.popleft()
+                if answer.cancelled():
+                    continue
+                try:
+                    answer.set_result(_checked(self.name, what, content))
+                except (Unreadable, RuntimeError) as error:
+                    answer.set_exception(error)
+        except OSError as error:
+            for answer in self._asked:
+                if not answer.done():
+                    answer.set_exception(HostDied(f"the process of stage {self.name} ended: {error}"))
 
     async def _received(self, size: int) -> bytearray:
         loop, found = asyncio.get_running_loop(), bytearray(size)
@@ -100,20 +123,24 @@ class ChildStage:
 
     async def restore(self, blocks: Mapping[str, bytes]) -> None:
         """As `Stage.restore`."""
-        await self._host.ask("restore", self._partition, _encode(blocks))
+        await (await self._host.ask("restore", self._partition, _encode(blocks)))
 
-    async def absorb(self, records: Sequence[Record]) -> Output:
+    async def absorb(self, records: Sequence[Record]) -> Awaitable[Output]:
         """As `Stage.absorb`."""
-        given = _given(await self._host.ask("absorb", self._partition, _encode(records)))
-        return Output(given.messages, given.counts)
+        return _output(await self._host.ask("absorb", self._partition, _encode(records)))
 
     async def snapshot(self) -> Snapshot:
         """What changed since the last call, and the stage's figures."""
-        return _snapshot(await self._host.ask("snapshot", self._partition))
+        return _snapshot(await (await self._host.ask("snapshot", self._partition)))
 
     async def drop(self) -> None:
         """Let the child forget it."""
-        await self._host.ask("drop", self._partition)
+        await (await self._host.ask("drop", self._partition))
+
+
+async def _output(answer: Awaitable[bytearray]) -> Output:
+    given = _given(await answer)
+    return Output(given.messages, given.counts)
 
 
 class LoneChild:

@@ -7,7 +7,8 @@ See `streams.child_host`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -25,16 +26,18 @@ class Snapshot(Struct, array_like=True):
 
 
 class HostedStage(Protocol):
-    """A stage that may live elsewhere. Calls are answered one after the other, as they were made."""
+    """A stage that may live elsewhere. Calls are answered one after the other, in the order in which they
+    were made; the next may be made before the last is answered."""
 
     async def restore(self, blocks: Mapping[str, bytes]) -> None:
         """As `Stage.restore`. Raises Unreadable when the stage cannot take the blocks."""
 
-    async def absorb(self, records: Sequence[Record]) -> Output:
-        """As `Stage.absorb`."""
+    async def absorb(self, records: Sequence[Record]) -> Awaitable[Output]:
+        """As `Stage.absorb`: returns once the records are handed over, and awaiting that gives the output."""
 
     async def snapshot(self) -> Snapshot:
-        """What changed since the last call, and the stage's figures."""
+        """What changed since the last call, all records handed over before included, and the stage's
+        figures."""
 
     async def drop(self) -> None:
         """Let it go; it is not used again."""
@@ -68,9 +71,11 @@ class LocalStage:
         """As `Stage.restore`."""
         restore(self._stage, blocks)
 
-    async def absorb(self, records: Sequence[Record]) -> Output:
+    async def absorb(self, records: Sequence[Record]) -> Awaitable[Output]:
         """As `Stage.absorb`."""
-        return self._stage.absorb(records)
+        done: asyncio.Future[Output] = asyncio.get_running_loop().create_future()
+        done.set_result(self._stage.absorb(records))
+        return done
 
     async def snapshot(self) -> Snapshot:
         """What changed since the last call, and the stage's figures."""

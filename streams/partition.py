@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from models.stage import Message, Record, Stage
+from models.stage import Message, Output, Record, Stage
 from streams import faults, metrics
 from streams.batches import Batch
 from streams.refusals import RefusalLimit
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 #: Seconds without a batch after which a large state is written like a small one.
 QUIET = 0.2
 
-#: Batches whose messages may be on their way to Kafka at once.
-UNCONFIRMED = 4
+#: Batches of a partition that may be with the stage, or their messages on the way to Kafka, at once.
+IN_HAND = 4
 
 #: Hands messages over in order. Awaiting what it returns waits until Kafka has confirmed all of them.
 HandOver = Callable[[Sequence[Message]], Awaitable[Awaitable[object]]]
@@ -69,8 +69,8 @@ class OffsetHole(Exception):
 class PartitionRunner:
     """A stage, its partition, and its state.
 
-    The stage takes the next batch while Kafka confirms the messages of those before, and while the
-    state is being written; a checkpoint waits for the messages that it implies.
+    Batches are handed to the stage without waiting for it, or for Kafka to confirm the messages of those
+    before, or for the state that is being written; a checkpoint waits for the messages that it implies.
 
     `next_offset` is where reading starts. `checkpoint_interval` in seconds; 0 means after each batch.
     """
@@ -98,17 +98,22 @@ class PartitionRunner:
         self._interval = self._pause = checkpoint_interval
         self._written_at = self._absorbed_at = time.monotonic()
         self._closed = False
-        self._unconfirmed: deque[asyncio.Task[None]] = deque()
+        self._in_hand: deque[asyncio.Task[None]] = deque()
+        """Batches whose messages are not all confirmed, oldest first."""
+        # Locks are given in the order in which they are asked for.
+        self._in_order = asyncio.Lock()
+        self._failed = False
         # A snapshot must see the stage between two batches, never inside one.
         self._turn = asyncio.Lock()
         self._writing = asyncio.Lock()
 
     async def take(self, batch: Batch) -> None:
-        """Absorb what is new in the batch and hand over what comes of it.
+        """Let the stage absorb what is new in the batch, and Kafka have what comes of it.
 
         Raises:
             OffsetHole: the batch does not follow the one before.
-            Stop: too many messages were refused; nothing of the batch was sent.
+            Stop: too many messages of a batch were refused; nothing of it was sent. As all errors of a batch
+                in hand it comes with one of the next calls, or with the next checkpoint.
         """
         async with self._turn:
             if self._closed:
@@ -128,33 +133,40 @@ class PartitionRunner:
 
     async def _absorb(self, records: Sequence[Record]) -> None:
         started = time.perf_counter()
-        output = await self._stage.absorb(records)
-        faults.reach("after-decode")
-        self._refusals.judge(output.counts, taken=len(records))
-        sent = await self._send(output.messages)
+        answer = await self._stage.absorb(records)
         self._next = records[-1].offset + 1
         self._absorbed_at = time.monotonic()
-        confirmed = self._confirm(sent, output.counts, len(records), started)
-        self._unconfirmed.append(asyncio.create_task(confirmed))
-        if len(self._unconfirmed) > UNCONFIRMED:
-            await self._unconfirmed[0]
+        self._in_hand.append(asyncio.create_task(self._finish(answer, len(records), started)))
+        if len(self._in_hand) > IN_HAND:
+            await asyncio.wait((self._in_hand[0],))
         self._raise_failures()
 
-    async def _confirm(
-        self, sent: Awaitable[object], counts: Mapping[tuple[str, str], int], taken: int, started: float
-    ) -> None:
+    async def _finish(self, answer: Awaitable[Output], taken: int, started: float) -> None:
+        """What is left to do of a batch: hand its messages over, after those before, and see them confirmed.
+
+        Once one fails no later one sends anything.
+        """
+        async with self._in_order:
+            if self._failed:
+                return
+            self._failed = True
+            output = await answer
+            faults.reach("after-decode")
+            self._refusals.judge(output.counts, taken=taken)
+            sent = await self._send(output.messages)
+            self._failed = False
         await sent
         faults.reach("after-messages")
-        metrics.bump(self.agent, counts)
+        metrics.bump(self.agent, output.counts)
         metrics.CONSUMED.labels(self.agent).inc(taken)
         metrics.BATCHES.labels(self.agent).inc()
         metrics.BATCH_SECONDS.labels(self.agent).observe(time.perf_counter() - started)
 
     def _raise_failures(self) -> None:
         """Forget what has been confirmed; raise, again and again, what keeps the rest from it."""
-        while self._unconfirmed and self._unconfirmed[0].done():
-            self._unconfirmed[0].result()
-            self._unconfirmed.popleft()
+        while self._in_hand and self._in_hand[0].done():
+            self._in_hand[0].result()
+            self._in_hand.popleft()
 
     async def checkpoint(self, *, force: bool = False) -> None:
         """Write the changed state if something was absorbed and the interval is over, or forced."""
@@ -176,7 +188,7 @@ class PartitionRunner:
                 snapshot = await self._stage.snapshot()
                 held_up = time.perf_counter() - started
                 upto = self._next
-                implied = list(self._unconfirmed)
+                implied = list(self._in_hand)
             await asyncio.gather(*implied)
             await self._state.write(snapshot.blocks, absorbed=upto - 1)
             faults.reach("after-state")

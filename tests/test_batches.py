@@ -18,7 +18,7 @@ from streams.exits import Stop
 from streams.hosting import LocalStage
 from streams.lease import Lease
 from streams.notify import AlertRunner
-from streams.partition import UNCONFIRMED, OffsetHole, PartitionRunner
+from streams.partition import IN_HAND, OffsetHole, PartitionRunner
 from streams.refusals import RefusalLimit
 from streams.state import Identity, StateWriter, assemble
 from tests.delivery.toy import Toy, alert
@@ -153,18 +153,19 @@ async def test_the_next_batch_does_not_wait_for_confirmations_but_the_state_does
     journal = Journal()
     target = runner(journal, interval=1000.0)
     journal.gate.clear()
-    for first in range(0, 3 * UNCONFIRMED, 3):
+    for first in range(0, 3 * IN_HAND, 3):
         await target.take(batch(first, first + 1, first + 2))
-    assert len(journal.messages) == UNCONFIRMED and journal.order == []
-    one_more = asyncio.create_task(target.take(batch(3 * UNCONFIRMED, follows=3 * UNCONFIRMED - 1)))
+    await asyncio.sleep(0.01)
+    assert len(journal.messages) == IN_HAND and journal.order == []
+    one_more = asyncio.create_task(target.take(batch(3 * IN_HAND, follows=3 * IN_HAND - 1)))
     writing = asyncio.create_task(target.checkpoint(force=True))
     await asyncio.sleep(0.05)
     assert not one_more.done() and not writing.done() and (target.durable, journal.state) == (0, {})
     journal.gate.set()
     await writing
     await one_more
-    assert journal.order[:UNCONFIRMED] == ["message"] * UNCONFIRMED
-    assert journal.order[-1] == "manifest" and target.durable == 3 * UNCONFIRMED + 1
+    assert journal.order[:IN_HAND] == ["message"] * IN_HAND
+    assert journal.order[-1] == "manifest" and target.durable == 3 * IN_HAND + 1
 
 
 async def test_batches_are_taken_while_the_state_is_written() -> None:

@@ -65,7 +65,7 @@ async def played(host: StageHost, batches: Batches) -> tuple[list[Output], list[
                 blocks |= made.blocks
             await stage.restore(blocks)
             for batch in batches:
-                outputs.append(await stage.absorb(records(batch)))
+                outputs.append(await (await stage.absorb(records(batch))))
                 snapshots.append(await stage.snapshot())
             await stage.drop()
     return outputs, snapshots
@@ -82,7 +82,7 @@ def test_what_fails_in_the_child_fails_here_and_says_where() -> None:
     async def work(host: ChildHost) -> None:
         stage = await host.make(0)
         with pytest.raises(RuntimeError, match=r"toy\.py(?s:.)*a stage that fails"):
-            await stage.absorb(records(["poison"]))
+            await (await stage.absorb(records(["poison"])))
         with pytest.raises(Unreadable, match="truncated"):
             await stage.restore({"counts/0": b""})
 
@@ -94,7 +94,7 @@ def test_a_child_that_is_killed_is_missed_at_once() -> None:
         stage = await host.make(0)
         os.kill(host.pid, signal.SIGKILL)
         with pytest.raises(HostDied, match="process of stage watch ended"):
-            await stage.absorb(records(["a"]))
+            await (await stage.absorb(records(["a"])))
 
     host = ChildHost(TOY)
     asyncio.run(work(host))
@@ -104,7 +104,7 @@ def test_a_child_that_is_killed_is_missed_at_once() -> None:
 def test_the_event_loop_goes_on_while_a_stage_works_and_signals_are_for_the_worker() -> None:
     async def work(host: ChildHost) -> int:
         stage = await host.make(0)
-        busy = asyncio.create_task(stage.absorb(records(["a"])))
+        busy = asyncio.ensure_future(await stage.absorb(records(["a"])))
         turns = 0
         while not busy.done():
             os.kill(host.pid, signal.SIGTERM if turns % 2 else signal.SIGINT)
