@@ -67,7 +67,13 @@ class ChildHost:
 
     async def ask(self, call: str, partition: int, content: bytes = b"") -> bytearray:
         """What the child answers. Raises Unreadable as `Stage.restore` would fail, RuntimeError for any
-        other exception in the child, and HostDied."""
+        other exception in the child, and HostDied.
+
+        Who is cancelled meanwhile, by a rebalance while a partition is opened, is not told; but the
+        answer is read, or the next to ask would take it for his."""
+        return await asyncio.shield(self._asked(call, partition, content))
+
+    async def _asked(self, call: str, partition: int, content: bytes) -> bytearray:
         loop = asyncio.get_running_loop()
         async with self._turn:
             try:
