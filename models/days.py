@@ -7,6 +7,7 @@ hours long where the clocks change. All results are pure functions of the instan
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -37,6 +38,12 @@ class LocalDays:
         self.zone = ZoneInfo(zone)
         self._hours: dict[int, LocalHour] = {}
         self._starts: dict[int, float] = {}
+
+    @classmethod
+    @cache
+    def of(cls, zone: str) -> LocalDays:
+        """Those of a zone, the same for all who ask: what is worked out serves thousands of agencies."""
+        return cls(zone)
 
     def at(self, instant: float) -> LocalHour:
         """Local day and hour of an instant in epoch seconds."""

@@ -85,7 +85,6 @@ class IngestStage:
         self._registry = _Registry({}, {})
         self._registry_changed = True
         self._dirty: set[str] = set()
-        self._zones: dict[str, LocalDays] = {}
         for source_id, source in sorted(reference.sources.items()):
             if source_id != "*" and owns(source_id):
                 self._log(source_id)
@@ -173,7 +172,7 @@ class IngestStage:
             if value is not None:
                 setattr(search, field, self._pseudonym(value))
         if self._reference.roster and (search.role is None or search.training_expires_on is None):
-            zone = self._days(self._reference.agency(search.agency_id).timezone)
+            zone = LocalDays.of(self._reference.agency(search.agency_id).timezone)
             day = zone.at(search.event_time.timestamp()).day
             posting = self._reference.roster.of(search.agency_id).at(search.requester_id, day)
             if posting is not None:
@@ -245,16 +244,11 @@ class IngestStage:
             source_id,
             lateness=source.lateness_hours * HOUR,
             idle=source.idle_hours * HOUR,
-            days=self._days(zone),
+            days=LocalDays.of(zone),
             detectors=self._detectors(source_id),
             book=Book(agency_id, self._digest),
         )
         return log
-
-    def _days(self, zone: str) -> LocalDays:
-        if zone not in self._zones:
-            self._zones[zone] = LocalDays(zone)
-        return self._zones[zone]
 
     def snapshot(self, *, full: bool) -> dict[str, bytes]:
         """Blocks `registry` and `source/ID/...`."""

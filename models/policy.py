@@ -159,7 +159,7 @@ class AgencyPolicy:
         self.agency_id = agency_id
         self.clauses = clauses
         self._tools = tools
-        self._days = LocalDays(timezone)
+        self._days = LocalDays.of(timezone)
         functions = self._functions()
         self._conditions = tuple(compile_condition(clause.condition, functions) for clause in clauses)
         #: Everything that the conditions ask of a search.

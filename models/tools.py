@@ -57,7 +57,6 @@ class ToolRegister:
     def __init__(self, tools: Iterable[Tool] = (), zones: Mapping[str, str] | None = None) -> None:
         self.tools: tuple[Tool, ...] = tuple(tools)
         self._zones = dict(zones or {})
-        self._days: dict[str, LocalDays] = {}
         self._spellings: dict[str, str] = {}
         self._seen: dict[str, str] = {}
         self._approvals: dict[str, dict[str, list[Approval]]] = {}
@@ -111,10 +110,7 @@ class ToolRegister:
     def approved(self, name: str, agency_id: str, at: float) -> bool:
         """Whether the agency may use the tool at an instant (epoch seconds)."""
         zone = self._zones.get(agency_id) or self._zones.get("*", "UTC")
-        days = self._days.get(zone)
-        if days is None:
-            days = self._days[zone] = LocalDays(zone)
-        return self.approved_on(name, agency_id, days.at(at).day)
+        return self.approved_on(name, agency_id, LocalDays.of(zone).at(at).day)
 
     def boundaries(self, agency_id: str) -> frozenset[int]:
         """The days on which the agency's list of approved tools may change."""

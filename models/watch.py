@@ -68,7 +68,7 @@ class WatchStage:
         )
         agency = self._agencies[agency_id] = Agency(
             agency_id,
-            days=LocalDays(reference.agency(agency_id).timezone),
+            days=LocalDays.of(reference.agency(agency_id).timezone),
             sources=[source.source_id for source in declared],
             lateness=late * HOUR,
             detectors=self._detectors(agency_id),

@@ -54,7 +54,7 @@ def test_the_image_and_make_run_commands_that_exist() -> None:
     assert isinstance(group, TyperGroup)
     named = set(json.loads(re.findall(r"^CMD (.+)$", DOCKERFILE, re.MULTILINE)[-1]))
     named |= set(re.findall(r"\./probewatch (\w+)", (ROOT / "Makefile").read_text()))
-    assert named == {"worker", "demo"}
+    assert named == {"worker", "demo", "bench"}
     assert named <= group.commands.keys()
 
 

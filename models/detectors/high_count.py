@@ -130,7 +130,7 @@ class HighCount(Detector):
 
     def __init__(self, name: str, settings: Settings, reference: Reference, agency_id: str) -> None:
         super().__init__(name, settings, reference, agency_id)
-        self._days = LocalDays(reference.agency(agency_id).timezone)
+        self._days = LocalDays.of(reference.agency(agency_id).timezone)
         self._when = compile_condition(self.settings.when) if self.settings.when else None
         self._name: Callable[[str], str] = reference.tools.canonical if self.settings.by == "tool" else str
         self._allowance = 0 if self.settings.of == "searches" else CASES_ONLY

@@ -51,7 +51,7 @@ class PolicyClause(Detector):
     def __init__(self, name: str, settings: Settings, reference: Reference, agency_id: str) -> None:
         super().__init__(name, settings, reference, agency_id)
         agency = reference.agency(agency_id)
-        self._days = LocalDays(agency.timezone)
+        self._days = LocalDays.of(agency.timezone)
         self._policy = reference.policy.bind(
             agency_id, agency.policies, timezone=agency.timezone, tools=reference.tools
         )

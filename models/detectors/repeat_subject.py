@@ -93,7 +93,7 @@ class RepeatSubject(Detector):
 
     def __init__(self, name: str, settings: Settings, reference: Reference, agency_id: str) -> None:
         super().__init__(name, settings, reference, agency_id)
-        self._days = LocalDays(reference.agency(agency_id).timezone)
+        self._days = LocalDays.of(reference.agency(agency_id).timezone)
         self._reset()
 
     def _reset(self) -> None:
