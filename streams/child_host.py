@@ -70,7 +70,13 @@ class ChildHost:
 
     async def ask(self, call: str, partition: int, content: bytes = b"") -> asyncio.Future[bytearray]:
         """Ask the child, and return what will be its answer. That raises Unreadable as `Stage.restore`
-        would fail, RuntimeError for any other exception in the child, and HostDied."""
+        would fail, RuntimeError for any other exception in the child, and HostDied.
+
+        Who is cancelled meanwhile, by a rebalance while a partition is opened, is not told; but what was
+        begun is asked to its end and the answer read, or the next to ask would take it for his."""
+        return await asyncio.shield(self._put(call, partition, content))
+
+    async def _put(self, call: str, partition: int, content: bytes) -> asyncio.Future[bytearray]:
         loop = asyncio.get_running_loop()
         if self._reader is None:
             self._reader = loop.create_task(self._read_answers(), name=f"answers of {self.name}")

@@ -162,7 +162,11 @@ class Consumer(driver.Consumer):
 
     async def wait_empty(self) -> None:
         """Before partitions go and before the end: finish, write the state, commit, let go."""
-        await self.probewatch.assignment.release()
+        try:
+            await self.probewatch.assignment.release()
+        except Exception as error:
+            # aiokafka would log it and go on, with partitions that are neither ours nor let go.
+            self.probewatch.end(error, part="giving partitions back")
 
     async def perform_seek(self) -> None:
         """Faust asks for this when partitions may flow: open those that are now ours."""

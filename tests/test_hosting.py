@@ -164,3 +164,17 @@ def _lives(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def test_answer_to_one_who_was_cancelled_is_not_given_to_the_next() -> None:
+    async def work(host: ChildHost) -> Output:
+        first = await host.make(0)
+        loading = asyncio.create_task(first.restore({"counts/0": b"\x80"}))
+        await asyncio.sleep(0)
+        loading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await loading
+        second = await host.make(1)
+        return await (await second.absorb(records(["a"] * 3)))
+
+    assert kept(TOY, work).counts[("accepted", "")] == 3

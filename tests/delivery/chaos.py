@@ -101,6 +101,7 @@ def main() -> int:
     options.add_argument("--seeds", type=int, default=20, help="how many seeds, from 0 on")
     options.add_argument("--only", type=int, nargs="+", help="these seeds instead, to repeat them")
     options.add_argument("--broker", choices=list(FAULTS), default="embedded")
+    options.add_argument("--minutes", type=float, default=float("inf"), help="then no more seeds are begun")
     options.add_argument("--at-once", type=int, help="seeds played at once")
     asked = options.parse_args()
     began = time.monotonic()
@@ -114,6 +115,8 @@ def main() -> int:
                 print(f"           {deviation.kind}: {deviation.text}", flush=True)
             if one.silent:
                 print(f"           did not happen: {', '.join(one.silent)}", flush=True)
+            if time.monotonic() - began > 60 * asked.minutes:
+                break
     print("\n" + "\n".join(summary(outcomes, asked.broker, time.monotonic() - began)))
     wrong = sorted(one.seed for one in outcomes if one.deviations or one.silent)
     if wrong:

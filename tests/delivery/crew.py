@@ -14,7 +14,6 @@ import random
 import resource
 import signal
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -121,6 +120,8 @@ class Crew:
         worker = chance.choice(ready)
         if fault == "disk-full":
             yield from self._fill_disk(worker, chance)
+        elif fault == "kill-stage":
+            self._kill_stages(worker)
         elif fault == "pause":
             self._sleep(worker, fault)
         else:
@@ -196,6 +197,14 @@ class Crew:
         os.kill(worker.pid, signal.SIGSTOP)
         worker.asleep_until = time.monotonic() + 1.6 * self._session
 
+    def _kill_stages(self, worker: Worker) -> None:
+        """Kill the processes in which its stages live, as a system does that is short of memory."""
+        children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
+        for child in children:
+            os.kill(int(child), signal.SIGKILL)
+        worker.done.append("kill-stage")
+        self.happened["kill-stage"] += bool(children)
+
     def _fill_disk(self, worker: Worker, chance: random.Random) -> Errand:
         """None of its files may grow from now on; then it is stopped, or sleeps past its session."""
         resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
@@ -242,18 +251,11 @@ def end_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _end_with_test() -> None:
-    """The process that forks workers may outlive the one that asked for them."""
-    asked = multiprocessing.parent_process()
-    assert asked is not None
-    asked.join()
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 def work(environment: Mapping[str, str], log: str, jump: float) -> None:
     """What a worker's process does: `./probewatch worker`, its output in the log."""
     end_with_parent()
-    threading.Thread(target=_end_with_test, daemon=True).start()
+    # The process that forks workers ends when the test has let go of this end of a pipe, and all others.
+    os.closerange(3, 1024)
     sink = os.open(log, os.O_WRONLY | os.O_APPEND)
     os.dup2(sink, 1)
     os.dup2(sink, 2)

@@ -23,10 +23,11 @@ POINTS = (
 )
 #: How often a point may be passed before the kill. A commit comes once a second, a loading seldom.
 PASSES = {"before-commit": 1, "while-loading": 1, "after-state": 2}
-#: What is done to workers and to the log. `pause` ends past the session time-out, `storm` is workers that
-#: come and go all the time, `disk-full` a worker whose every write to a file fails, `clock` wall clocks
-#: that jump, `poison` records that nothing can be made of.
-WORKERS = ("kill", "stop", "pause", "storm", "disk-full", "clock", "poison")
+#: What is done to workers and to the log. `kill-stage` kills the processes in which a worker's stages live,
+#: `pause` ends past the session time-out, `storm` is workers that come and go all the time, `disk-full` a
+#: worker whose every write to a file fails, `clock` wall clocks that jump, `poison` records that nothing
+#: can be made of.
+WORKERS = ("kill", "kill-stage", "stop", "pause", "storm", "disk-full", "clock", "poison")
 #: What is done to the broker. It can hang everywhere; the embedded one forgets all when it ends.
 BROKER = ("broker-hang",)
 APACHE = ("broker-kill", "broker-outage", "broker-disk-full", "leader-change")
@@ -36,7 +37,7 @@ FAULTS: dict[Kind, tuple[str, ...]] = {
     "kafka": (*POINTS, *WORKERS, *BROKER, *APACHE),
 }
 #: Those that take no long time-out and may be added to any other.
-LIGHT = ("kill", "kill", "stop", "storm", "poison")
+LIGHT = ("kill", "kill-stage", "stop", "storm", "poison")
 #: Those that the broker needs three nodes for.
 THREE_NODES = frozenset({"leader-change"})
 #: Seconds over which the log is sent once the workers work.

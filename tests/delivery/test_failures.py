@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 from pathlib import Path
@@ -22,6 +23,22 @@ def test_failing_stage_ends_the_worker_and_commits_nothing_past_it(deployment: D
     assert worker.wait_exit() == 70
     assert "a stage that fails" in worker.text()
     assert deployment.committed().get(partition, 0) <= records[0][0]
+
+
+def test_worker_that_cannot_stop_in_order_ends_at_once(deployment: Deployment) -> None:
+    """It would go on sending heartbeats, and nobody else would get its partitions."""
+    deployment.produce(keys(300))
+    worker = deployment.start()
+    deployment.wait_done()
+    for child in Path(f"/proc/{worker.process.pid}/task/{worker.process.pid}/children").read_text().split():
+        os.kill(int(child), signal.SIGKILL)
+    assert worker.stop() == 70
+    assert "HostDied" in worker.text()
+    deployment.produce(keys(300))
+    successor = deployment.start()
+    deployment.wait_done()
+    assert successor.stop() == 0
+    deployment.check_against_oracle()
 
 
 def test_too_many_refusals_stop_the_worker_before_they_are_written(deployment: Deployment) -> None:

@@ -1,7 +1,7 @@
-"""The same toy as an ordinary Faust agent with a table and `take()`: what Probewatch is compared with.
+"""The same toy as an ordinary Faust agent with a table and `take`: what Probewatch is compared with.
 
-It counts per key in a table and sends every third count to the alerts, as Faust's documentation
-would have it written, and is killed at the same place: after its messages, before its commit.
+It counts per key in a table and sends an alert for every third, as Faust's documentation would have it
+written, and is killed at the same place: after its messages, before its commit.
 """
 
 from __future__ import annotations
@@ -9,8 +9,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from typing import cast
 
 import faust
+
+from tests.delivery.toy import alert
 
 TAKE = 100
 
@@ -38,12 +41,15 @@ def main() -> None:
     @app.agent(searches)
     async def watch(stream: faust.StreamT[bytes]) -> None:
         nonlocal left
-        async for batch in stream.take(TAKE, within=0.2):
-            for value in batch:
-                key = value.decode()
+        async for batch in cast(faust.Stream[bytes], stream).take_events(
+            TAKE, within=0.2
+        ):  # `take`, with the offsets
+            for event in batch:
+                key = event.value.decode()
                 counts[key] += 1
                 if counts[key] % 3 == 0:
-                    await alerts.send(key=f"{key}-{counts[key]}".encode(), value=value)
+                    told = alert(key, counts[key], event.message.offset)
+                    await alerts.send(key=told.key, value=told.value)
             if left and (left := left - 1) == 0:
                 await app.producer.flush()
                 os.kill(os.getpid(), signal.SIGKILL)
