@@ -22,6 +22,7 @@ from bench.national import National
 from bench.processes import peak_resident, resident
 from models.pipeline import Pipeline
 from models.ticking import Ticker
+from streams import collector
 from streams.demo.worker import ROOT
 from streams.exits import Stop
 from streams.produce import outgoing
@@ -66,6 +67,7 @@ def here(log: National, folder: Path) -> Run:
     if os.waitpid(child, 0)[1] != 0:
         raise Stop("the log could not be made")
     machine = stages(folder)
+    collector.calm()
     empty = resident(os.getpid())
     seconds = feed(machine, log, folder)
     gc.collect()

@@ -56,6 +56,7 @@ def replay_command(
     """
     # Detectors load their mathematics, which other commands should not wait for.
     from models.detectors import settings_types
+    from streams import collector
     from streams.child_host import HostDied, LoneChild
     from streams.commands.config import SHIPPED
     from streams.configuration import load
@@ -80,6 +81,7 @@ def replay_command(
     ticker = Ticker(tick_hours * 3600, sources=sources, close_after_seconds=CLOSE_AFTER_SECONDS)
     result = Replay()
     columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
+    collector.calm()
     try:
         with ExitStack() as stack:
             watch = None
