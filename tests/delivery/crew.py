@@ -26,10 +26,7 @@ from tests.delivery import clock
 from tests.delivery.sites import Errand
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(
-    ["streams.__main__", "streams.worker", "streams.stages", "streams.fitting", "scipy.special",
-     "tests.delivery.run", "models.detectors.rare"]
-)  # fmt: skip
+_FORKS.set_forkserver_preload(["tests.delivery.warm"])
 #: Workers at the start, and the most at any time.
 WORKERS, MOST = 3, 5
 #: How a worker ends by itself when it may no longer write, or the broker does not answer.
