@@ -95,8 +95,8 @@ async def _serve(app: ProbewatchApp, settings: Settings, stop: asyncio.Event) ->
     log.info("worker starting", group=settings.group_id, broker=settings.broker, idempotent=app.idempotent)
     told = asyncio.create_task(stop.wait())
     await asyncio.wait((starting, told), return_when=asyncio.FIRST_COMPLETED)
-    if starting.done():
-        starting.result()
+    if starting.done() and (error := starting.exception()) is not None:
+        app.end(error, task="start")
     await told
     try:
         async with asyncio.timeout(settings.stop_timeout):

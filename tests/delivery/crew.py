@@ -17,6 +17,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,10 +27,7 @@ from tests.delivery import clock
 from tests.delivery.sites import Errand
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(
-    ["streams.__main__", "streams.worker", "streams.stages", "streams.fitting", "scipy.special",
-     "tests.delivery.run", "models.detectors.rare"]
-)  # fmt: skip
+_FORKS.set_forkserver_preload(["tests.delivery.warm"])
 #: Workers at the start, and the most at any time.
 WORKERS, MOST = 3, 5
 #: How a worker ends by itself when it may no longer write, or the broker does not answer.
@@ -114,10 +112,17 @@ class Crew:
                 yield chance.uniform(0.2, 0.8)
             self.happened["storm"] += 1
             return
-        # Who is still starting cannot be stopped in order, and sleeping it would harm nobody.
-        while not (ready := [one for one in self._awake() if one.said("partition open")]):
+        while True:
+            # Who is still starting cannot be stopped in order, and sleeping it would harm nobody.
+            if ready := [one for one in self._awake() if one.said("partition open")]:
+                try:
+                    yield from self._harm(chance.choice(ready), fault, chance)
+                    return
+                except (ProcessLookupError, FileNotFoundError):
+                    pass  # it has just ended by itself: another one
             yield 0.1
-        worker = chance.choice(ready)
+
+    def _harm(self, worker: Worker, fault: str, chance: random.Random) -> Errand:
         if fault == "disk-full":
             yield from self._fill_disk(worker, chance)
         elif fault == "kill-stage":
@@ -132,7 +137,8 @@ class Crew:
         for worker in list(self.workers):
             if worker.asleep_until is not None and time.monotonic() >= worker.asleep_until:
                 worker.asleep_until = None
-                os.kill(worker.pid, signal.SIGCONT)
+                with suppress(ProcessLookupError):
+                    os.kill(worker.pid, signal.SIGCONT)
                 self.happened["pause"] += "pause" in worker.done
             if worker.process.exitcode is not None:
                 self.workers.remove(worker)
@@ -143,7 +149,8 @@ class Crew:
     def stop(self, within: float) -> None:
         """Stop everybody in order."""
         for worker in self.workers:
-            self._end(worker, "stop")
+            with suppress(ProcessLookupError):
+                self._end(worker, "stop")
         deadline = time.monotonic() + within
         for worker in self.workers:
             worker.process.join(max(0.0, deadline - time.monotonic()))
@@ -185,16 +192,16 @@ class Crew:
         if len(self.workers) < MOST and (len(awake) < 2 or chance.random() < 0.5):
             self.start()
         elif awake:
-            self._end(chance.choice(awake), chance.choice(("kill", "stop")))
+            with suppress(ProcessLookupError):
+                self._end(chance.choice(awake), chance.choice(("kill", "stop")))
 
     def _end(self, worker: Worker, fault: str) -> None:
+        os.kill(worker.pid, signal.SIGKILL if fault == "kill" else signal.SIGTERM)
         worker.done.append(fault)
-        if worker.process.exitcode is None:
-            os.kill(worker.pid, signal.SIGKILL if fault == "kill" else signal.SIGTERM)
 
     def _sleep(self, worker: Worker, fault: str) -> None:
-        worker.done.append(fault)
         os.kill(worker.pid, signal.SIGSTOP)
+        worker.done.append(fault)
         worker.asleep_until = time.monotonic() + 1.6 * self._session
 
     def _kill_stages(self, worker: Worker) -> None:
@@ -210,9 +217,8 @@ class Crew:
         resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
         worker.done.append("disk-full")
         yield chance.uniform(0.5, 1.0)
-        if worker.process.exitcode is None:
-            self.happened["disk-full"] += 1
-            self._sleep(worker, "sleep") if chance.random() < 0.5 else self._end(worker, "stop")
+        self._sleep(worker, "sleep") if chance.random() < 0.5 else self._end(worker, "stop")
+        self.happened["disk-full"] += 1
 
     def _note(self, worker: Worker, code: int) -> None:
         """Say how it ended, and whether that is as it should be."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from kafka import KafkaAdminClient
+from kafka.errors import KafkaError, LeaderNotAvailableError
 
 from streams.broker import EmbeddedBroker, cluster_on
 from tests.kafka.cluster import Cluster, Node
@@ -26,7 +27,7 @@ Errand = Iterator[float]
 #: Seconds within which Kafka must confirm a write, the least that may be set, and more than that.
 REQUEST, LONGER = 5.0, 6.5
 #: Seconds after which a broker whose disk is full must have given up.
-GIVES_UP = 15.0
+GIVES_UP = 20.0
 
 
 class Site(Protocol):
@@ -141,11 +142,17 @@ class Apache:
         getattr(old, how)()
         deadline = time.monotonic() + GIVES_UP
         others = [node.port for node in self._cluster.nodes if node is not old]
-        while self._leader(topic, others) is old:
+        while not self._led_by_another(old, topic, others):
             assert time.monotonic() < deadline, "no other node took the lead"
             yield 0.3
         yield 0.5
         old.wake() if how == "pause" else old.start()
+
+    def _led_by_another(self, old: Node, topic: str, ports: list[int]) -> bool:
+        try:
+            return self._leader(topic, ports) is not old
+        except KafkaError:
+            return False  # nobody can say at the moment
 
     def _leader(self, topic: str, ports: list[int] | None = None) -> Node:
         where = [f"127.0.0.1:{port}" for port in ports] if ports else self._cluster.bootstrap
@@ -155,7 +162,10 @@ class Apache:
         finally:
             admin.close()
         number = next(p["leader_id"] for p in described["partitions"] if p["partition_index"] == 0)
-        return next((node for node in self._cluster.nodes if node.number == number), self._cluster.nodes[0])
+        found = next((node for node in self._cluster.nodes if node.number == number), None)
+        if found is None:
+            raise LeaderNotAvailableError(topic)
+        return found
 
 
 class Sites:

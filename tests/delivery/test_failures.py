@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
 from pathlib import Path
+from typing import NoReturn, cast
 
+import pytest
+
+from streams import worker as serving
+from streams.app import ProbewatchApp
 from streams.broker import EmbeddedBroker
+from streams.settings import Settings
 from streams.state import StateError
 from tests.delivery.cluster import Broker, Deployment, Worker, eventually, log_lines
 
@@ -72,6 +79,26 @@ def test_state_of_another_version_is_refused_and_rebuilt_on_request(deployment: 
     eventually(rebuilt_to_the_end, "the state is built again")
     assert rebuilt.stop() == 0
     deployment.check_against_oracle(version=2)
+
+
+async def test_broker_that_goes_away_while_a_worker_starts_is_an_unexpected_error() -> None:
+    """Not one that a cure must be found for: whoever supervises the worker starts it again."""
+
+    class Ended(Exception):
+        pass
+
+    class App:
+        idempotent = True
+        in_worker = False
+
+        async def start(self) -> None:
+            raise ConnectionError("gone")
+
+        def end(self, reason: BaseException, **context: object) -> NoReturn:
+            raise Ended from reason
+
+    with pytest.raises(Ended):
+        await serving._serve(cast(ProbewatchApp, App()), Settings(), asyncio.Event())
 
 
 def test_broker_that_is_down_is_waited_for(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,8 @@ from tests.delivery.cluster import PARTITIONS, ROOT, Broker, Deployment
 
 #: Seconds without an alert after which none will come: twice the stock agent's session.
 QUIET = 8.0
+#: Batches after which it is killed.
+KILL = 7
 
 
 def start(deployment: Deployment, kill: int) -> subprocess.Popen[bytes]:
@@ -70,11 +74,22 @@ def run(broker: Broker, name: str, folder: Path, *, kill: int) -> Deployment:
     return deployment
 
 
-def test_stock_agent_that_nothing_happens_to_passes_the_check(broker: Broker, tmp_path: Path) -> None:
-    run(broker, "stock-alone", tmp_path, kill=0).check_alerts()
+@pytest.fixture(scope="module")
+def runs(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, Future[Deployment]]]:
+    with ThreadPoolExecutor(2) as pool:
+        yield {
+            kill: pool.submit(
+                run, broker, f"stock-{kill}", tmp_path_factory.mktemp(f"stock{kill}"), kill=kill
+            )
+            for kill in (0, KILL)
+        }
 
 
-def test_stock_agent_that_is_killed_does_not_pass_it(broker: Broker, tmp_path: Path) -> None:
-    deployment = run(broker, "stock-killed", tmp_path, kill=7)
+def test_stock_agent_that_nothing_happens_to_passes_the_check(runs: dict[int, Future[Deployment]]) -> None:
+    runs[0].result().check_alerts()
+
+
+def test_stock_agent_that_is_killed_does_not_pass_it(runs: dict[int, Future[Deployment]]) -> None:
+    deployment = runs[KILL].result()
     with pytest.raises(AssertionError):
         deployment.check_alerts()
