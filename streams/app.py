@@ -165,6 +165,9 @@ def _faust_settings(settings: Settings) -> dict[str, Any]:
         "broker_request_timeout": settings.request_timeout,
         "broker_commit_interval": max(1.0, settings.checkpoint_interval),
         "consumer_auto_offset_reset": "earliest",
+        # A group that was shared out while a broker came back may have no topics and nothing to do; it
+        # finds out with the next look, which by default is taken after five minutes.
+        "consumer_metadata_max_age_ms": 10_000,
         "consumer_max_fetch_size": 4 * 1024 * 1024,
         "producer_request_timeout": settings.request_timeout,
         "producer_max_request_size": 8 * 1024 * 1024,

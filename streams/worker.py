@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import structlog
 
@@ -98,10 +99,10 @@ async def _serve(app: ProbewatchApp, settings: Settings, stop: asyncio.Event) ->
     if starting.done() and (error := starting.exception()) is not None:
         app.end(error, task="start")
     await told
-    try:
-        async with asyncio.timeout(settings.stop_timeout):
+    with suppress(TimeoutError):
+        async with asyncio.timeout(settings.stop_timeout) as limit:
             await app.stop()
-    except TimeoutError:
+    if limit.expired():  # what is being stopped may swallow that it was called off
         die(f"no orderly stop within {settings.stop_timeout:g} s; the next start repeats the last moments")
     starting.cancel()
     log.info("worker stopped")

@@ -83,13 +83,12 @@ class Crew:
         self._jump = jump
 
     def start(self) -> None:
-        """One more worker. The first three have the clocks that jump."""
+        """One more worker."""
         log = self._folder / f"worker-{self.started}.log"
         log.touch()
-        jump = self._jump if self.started < WORKERS else 0.0
         armed = self._point if self.waiting_for_point else None
         environment = self.environment | ({"PROBEWATCH_FAULT": armed} if armed else {})
-        process = _FORKS.Process(target=work, args=(environment, str(log), jump), daemon=True)
+        process = _FORKS.Process(target=work, args=(environment, str(log), self._jump), daemon=True)
         process.start()
         self.started += 1
         self.workers.append(Worker(process, log, armed))

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, cast
 
@@ -99,6 +100,33 @@ async def test_broker_that_goes_away_while_a_worker_starts_is_an_unexpected_erro
 
     with pytest.raises(Ended):
         await serving._serve(cast(ProbewatchApp, App()), Settings(), asyncio.Event())
+
+
+async def test_stop_that_takes_too_long_ends_the_worker_even_when_it_ignores_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Ended(Exception):
+        pass
+
+    class App:
+        idempotent = True
+        in_worker = False
+
+        async def start(self) -> None:
+            await asyncio.Event().wait()
+
+        async def stop(self) -> None:
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+
+    def die(reason: str) -> NoReturn:
+        raise Ended(reason)
+
+    monkeypatch.setattr(serving, "die", die)
+    stop = asyncio.Event()
+    stop.set()
+    with pytest.raises(Ended, match="no orderly stop within 1 s"):
+        await serving._serve(cast(ProbewatchApp, App()), Settings(stop_timeout=1), stop)
 
 
 def test_broker_that_is_down_is_waited_for(tmp_path: Path) -> None:
