@@ -148,8 +148,9 @@ class Crew:
     def stop(self, within: float) -> None:
         """Stop everybody in order."""
         for worker in self.workers:
-            with suppress(ProcessLookupError):
-                self._end(worker, "stop")
+            if "stop" not in worker.done:  # who is told twice ends at once
+                with suppress(ProcessLookupError):
+                    self._end(worker, "stop")
         deadline = time.monotonic() + within
         for worker in self.workers:
             worker.process.join(max(0.0, deadline - time.monotonic()))
