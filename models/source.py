@@ -45,9 +45,11 @@ class _State(Struct, array_like=True):
     closed: int | None
     latest_event: str
     heard: float = NEVER
-    """Tick after which the last search came, taken or not."""
+    """Tick of the clock after which the last search came, taken or not."""
     ended: bool = False
     """The log was said to end with the latest search."""
+    clock: float = NEVER
+    """The latest tick for all sources; `tick` is the latest that binds."""
 
 
 class SourceLog:
@@ -94,7 +96,7 @@ class SourceLog:
         if known is not None:
             return "duplicate" if known == check else "conflict"
         state = self._state
-        state.heard = state.tick
+        state.heard = state.clock
         if at < self.watermark:
             return "late"
         self._seen[event_id] = check
@@ -123,15 +125,21 @@ class SourceLog:
         """Time has reached `at`, epoch seconds; `named` when the tick is for this source alone,
         `end` when the log is said to end here."""
         state = self._state
+        if not named:
+            # Aliveness is a matter of the clock: a file's own ticks say nothing about it.
+            if at <= state.clock:
+                return []
+            state.clock = at
+            self._changed.add("state")
+            if state.heard == NEVER:
+                state.heard = at
+            state.alive = state.alive or state.latest > at - self.idle
+            if not (state.alive or at - state.heard > self.idle):
+                return []
         if at <= state.tick:
             return []
         state.tick = at
         self._changed.add("state")
-        if state.heard == NEVER:
-            state.heard = at
-        state.alive = state.alive or state.latest > at - self.idle
-        if not (named or state.alive or at - state.heard > self.idle):
-            return []
         self.watermark = max(self.watermark, at - self.idle)
         state.ended = state.ended or end
         alerts = []

@@ -177,6 +177,26 @@ def test_a_tick_for_all_moves_only_who_lives_or_has_long_been_silent() -> None:
     assert number(take(living, search(305 * DAY, "e2"), offset=3), "late") == 1
 
 
+def test_an_old_file_with_its_own_ticks_is_loaded_under_a_clock_of_today() -> None:
+    """What `produce` sends to workers that send the time: each ticks in its own century."""
+    one = stage(reference(["feed"]))
+    accepted = late = 0
+    for day in range(30):
+        output = take(
+            one,
+            search(day * DAY, f"e{day}"),
+            tick(day + 0.5),
+            tick(400 + day / 1440, None),
+            offset=3 * day,
+        )
+        accepted += number(output, "accepted")
+        late += number(output, "late")
+    assert (accepted, late) == (30, 0)
+    # its own ticks close its days, whatever the clock says
+    assert one.gauges()["watermark", "feed"] < START + 30 * DAY
+    assert one.gauges()["watermark", "feed"] >= START + 24 * DAY
+
+
 def test_a_search_of_a_source_nobody_knows_holds_no_windows_open() -> None:
     searches = [search(day * DAY, f"e{day}") for day in range(30)]
     through = Pipeline(reference(["feed"]), [sensitive("repeat_subject")], "d")
