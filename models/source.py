@@ -6,9 +6,9 @@ The watermark is the event time before which nothing more is expected:
 
 The second-latest, because a single record with a wrong clock must not close every window. The
 tick part lets time pass a source that has died. It binds when the tick names the source, or the
-source was seen alive (a search within the idle time of a tick), or has sent nothing for as long as
-its idle time; so last year's log can be loaded while the clock ticks. All of it depends only on the order of
-messages within the source, never on other sources or on a clock.
+source was seen alive (a search within the idle time of a tick for all), or has sent nothing for as
+long as its idle time; so last year's log can be loaded, with ticks of its own, while the clock ticks.
+All of it depends only on the order of messages within the source, never on other sources or on a clock.
 """
 
 from __future__ import annotations
