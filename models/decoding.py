@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import chain
+from operator import attrgetter
 
 import msgspec
 from msgspec import Struct
@@ -42,6 +44,8 @@ _IDENTITIES = (
     "approver_id", "second_reviewer_id", "incident_area", "probe_hash", "offence_code",
 )  # fmt: skip
 _TIMES = ("event_time", "ingest_time", "incident_time")
+_TIMES_OF = tuple(map(attrgetter, _TIMES))
+FIRST_YEAR, LAST_YEAR = 2000, 2099
 
 
 def decode(raw: bytes, arrival: float | None) -> Search | Tick | Refusal:
@@ -80,7 +84,7 @@ def read(raw: bytes) -> Search | Tick | Refusal:
     # JSON can hold a forbidden character only escaped, as DEL, or beyond ASCII: most messages do not.
     if (b"\\" in raw or b"\x7f" in raw or not raw.isascii()) and (fault := _forbidden(search)):
         return fault
-    return search if _all_plain(search) else _in_utc(search)
+    return search if _all_plain([search]) else _in_utc(search)
 
 
 def read_all(raws: Sequence[bytes]) -> list[Search | Tick | Refusal]:
@@ -98,31 +102,31 @@ def read_all(raws: Sequence[bytes]) -> list[Search | Tick | Refusal]:
 
 def _read_plain(raws: Sequence[bytes]) -> list[Search] | None:
     """The searches, if all messages are such in one line of plain ASCII and in UTC; None if not."""
-    lines = b"\n".join(raws)
+    whole = b"".join(raws)
+    # CloudEvents need no look of their own: their fields are none of a search's.
     if (
-        not lines.isascii()
-        or b"\\" in lines
-        or b"\x7f" in lines
-        or b'"specversion"' in lines
-        or lines.count(b"\n") != len(raws) - 1
+        not whole.isascii()
+        or b"\\" in whole
+        or b"\x7f" in whole
+        or b"\n" in whole
         or len(max(raws, key=len)) > MAX_EVENT_BYTES
     ):
         return None
     try:
-        searches: list[Search] = _search.decode_lines(lines)
+        searches: list[Search] = _search.decode_lines(b"\n".join(raws))
     except msgspec.DecodeError:
         return None
     # An empty message is no line, and none of the searches may need another look.
-    return searches if len(searches) == len(raws) and all(map(_all_plain, searches)) else None
+    return searches if len(searches) == len(raws) and _all_plain(searches) else None
 
 
-def _all_plain(search: Search) -> bool:
-    """Whether its times are in UTC and within range."""
-    # Most logs speak of UTC and of one of the two other times.
+def _all_plain(searches: Sequence[Search]) -> bool:
+    """Whether all their times are in UTC and within range."""
+    moments = [moment for moment in chain(*(map(time_of, searches) for time_of in _TIMES_OF)) if moment]
     return (
-        _is_plain(search.event_time)
-        and search.incident_time is None
-        and (search.ingest_time is None or _is_plain(search.ingest_time))
+        not [moment for moment in moments if moment.tzinfo is not UTC]
+        and min(moments).year >= FIRST_YEAR
+        and max(moments).year <= LAST_YEAR
     )
 
 
@@ -157,17 +161,17 @@ def _in_utc(search: Search) -> Search | Refusal:
 
 
 def _is_plain(moment: datetime) -> bool:
-    return moment.tzinfo is UTC and 2000 <= moment.year <= 2099
+    return moment.tzinfo is UTC and FIRST_YEAR <= moment.year <= LAST_YEAR
 
 
 def _out_of_range(field: str, moment: datetime) -> Refusal | None:
     # The conversion of the years 1 and 9999 to UTC may leave what datetime can hold.
-    if 1999 <= moment.year <= 2100 and 2000 <= moment.astimezone(UTC).year <= 2099:
+    if FIRST_YEAR - 1 <= moment.year <= LAST_YEAR + 1 and _is_plain(moment.astimezone(UTC)):
         return None
     return Refusal(
         reason="time_out_of_range",
         field=field,
-        detail=f"{field} lies outside 2000-2099; check the clock and the time format of the source",
+        detail=f"{field} lies outside {FIRST_YEAR}-{LAST_YEAR}; check the clock and the time format of the source",
     )
 
 

@@ -14,7 +14,7 @@ All of it depends only on the order of messages within the source, never on othe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Literal
 from zlib import crc32
 
@@ -175,8 +175,11 @@ class SourceLog:
         return alerts
 
     def _close(self, number: int) -> list[Alert]:
-        # Ids are unique, so sequence numbers, of which some may be None, are never compared.
-        rows = sorted(self._open.pop(number, ()))
+        # By time, as good as ever all there is to it, and then by id: ids are unique, so sequence numbers,
+        # of which some may be None, are never compared.
+        rows = self._open.pop(number, [])
+        rows.sort(key=_time_of)
+        rows.sort()
         self._touched.add(number)
         self._today_until = self._today_from
         for _, event_id, _, _ in rows:
@@ -248,4 +251,5 @@ _told = attrgetter(
     "requester_id", "agency_id", "tool", "purpose", "case_number", "subject_ref", "image_source", "unit_id",
     "search_type", "gallery", "warrant_ref", "exigent", "requesting_agency", "workstation_id", "approver_id",
 )  # fmt: skip
+_time_of = itemgetter(0)
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode

@@ -16,6 +16,7 @@ import sys
 import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Self
 
 import msgspec
@@ -67,6 +68,12 @@ class ChildHost:
         """A new stage in the child."""
         await (await self.ask("make", partition))
         return ChildStage(self, partition)
+
+    def close(self) -> None:
+        """Let the child end, and wait until it has."""
+        self._socket.close()
+        with suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
 
     async def ask(self, call: str, partition: int, content: bytes = b"") -> asyncio.Future[bytearray]:
         """Ask the child, and return what will be its answer. That raises Unreadable as `Stage.restore`
@@ -258,6 +265,7 @@ def _live(kind: StageKind, ours: socket.socket, promise: Callable[[], None] | No
             signal.signal(number, signal.SIG_IGN)
         if promise is not None:
             promise()
+        os.nice(kind.niceness)
         stages = _Stages(kind)
         while head := _read(ours, _HEAD.size):
             size, call, partition = _HEAD.unpack(head)

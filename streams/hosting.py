@@ -49,6 +49,9 @@ class StageHost(Protocol):
     async def make(self, partition: int) -> HostedStage:
         """A new stage for a partition, instead of one that was there before."""
 
+    def close(self) -> None:
+        """No stage is needed any more."""
+
 
 class LocalHost:
     """Stages in this process."""
@@ -59,6 +62,9 @@ class LocalHost:
     async def make(self, partition: int) -> HostedStage:
         """A new stage."""
         return LocalStage(self._kind.make(partition))
+
+    def close(self) -> None:
+        """There is nothing to end."""
 
 
 class LocalStage:

@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from models.stage import Message, Output, Record, Stage
@@ -36,12 +36,13 @@ HandOver = Callable[[Sequence[Message]], Awaitable[Awaitable[object]]]
 @dataclass(frozen=True)
 class StageKind:
     """A kind of stage: the agent's name, the version of its state, its logical input topic, and
-    how to make one for a partition."""
+    how to make one for a partition. `niceness` is how far its process gives way to others (see nice(2))."""
 
     name: str
     version: int
     topic: str
     make: Callable[[int], Stage]
+    niceness: int = field(default=0, kw_only=True)
 
 
 class Runner(Protocol):

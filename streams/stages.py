@@ -15,6 +15,10 @@ from streams.partition import StageKind
 from streams.settings import Settings
 from streams.topics import partition_of
 
+#: Where processors are short, what has been read in is judged before more is read in: a backlog stands
+#: in Kafka and not between the stages, and the alerts that are nearest come first.
+INGEST_GIVES_WAY = 10
+
 
 def pseudonyms(settings: Settings) -> Pseudonyms:
     """What replaces staff identities at ingest, and in the roster alike."""
@@ -62,6 +66,6 @@ def stage_kinds(settings: Settings, configuration: Configuration) -> tuple[Stage
         return WatchStage(reference, panel.agency, digest)
 
     return (
-        StageKind("ingest", IngestStage.version, "searches.raw", ingest),
+        StageKind("ingest", IngestStage.version, "searches.raw", ingest, niceness=INGEST_GIVES_WAY),
         StageKind("watch", WatchStage.version, "searches", watch),
     )

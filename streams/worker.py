@@ -47,6 +47,9 @@ def run(
     except Stop as stop:
         log.error(str(stop))
         return FAILURE
+    finally:
+        for host in hosts.values():
+            host.close()
 
 
 def _hosts(settings: Settings, kinds: Sequence[StageKind]) -> dict[str, StageHost]:

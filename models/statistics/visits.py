@@ -255,6 +255,7 @@ class OpenVisits:
     def __init__(self) -> None:
         self._days: dict[int, Open] = {}
         self._distinct: dict[int, Ints] = {}
+        """The pairs of each of these days once, ascending."""
 
     def on(self, day: OpenDay) -> Open:
         """Those of one open day."""
@@ -267,16 +268,14 @@ class OpenVisits:
         self._days[day.number] = Open(
             day, np.concatenate((before.rows, rows)), np.concatenate((before.pairs, new)), known
         )
-        self._distinct.pop(day.number, None)
+        held = self._distinct.get(day.number, _NONE)
+        self._distinct[day.number] = distinct_numbers(np.concatenate((held, new)))
         return new
 
     def days_with(self, pairs: Ints) -> Ints:
         """On how many open days each pair has a visit."""
         number = np.zeros(len(pairs), np.int64)
-        for day, opened in self._days.items():
-            held = self._distinct.get(day)
-            if held is None:
-                held = self._distinct[day] = distinct_numbers(opened.pairs)
+        for held in self._distinct.values():
             place = np.searchsorted(held, pairs)
             number += held[np.minimum(place, len(held) - 1)] == pairs if len(held) else 0
         return number
@@ -299,7 +298,7 @@ class OpenVisits:
                 day: one._replace(pairs=pairs, known=(_NONE, _NONE))
                 for (day, one), pairs in zip(opened, moved, strict=True)
             }
-            self._distinct.clear()
+            self._distinct = {day: distinct_numbers(one.pairs) for day, one in self._days.items()}
 
 
 def _sum(one: Ints, other: Ints) -> Ints:
