@@ -33,8 +33,8 @@ MARK_STEP = 900.0
 KEPT_BYTES = 64 * 1024
 HOUR = 3600.0
 
-#: Searches of an agency that make a pack: while they are few, they are still in the processor's cache.
-AT_ONCE = 500
+#: Most searches of an agency in a pack. A pack costs watch a fixed price, too.
+AT_ONCE = 2000
 
 SourceDetectors = Callable[[str], tuple[SourceDetector, ...]]
 

@@ -48,7 +48,8 @@ def run(
         log.error(str(stop))
         return FAILURE
     finally:
-        for host in hosts.values():
+        # A child has copies of the sockets of those that were there before it.
+        for host in reversed(hosts.values()):
             host.close()
 
 

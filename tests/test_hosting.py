@@ -116,6 +116,15 @@ def test_the_event_loop_goes_on_while_a_stage_works_and_signals_are_for_the_work
     assert kept(SLOW, work) >= 10
 
 
+def test_hosts_closed_from_the_last_on_have_ended() -> None:
+    hosts = [ChildHost(SLOW), ChildHost(SLOW)]
+    for host in reversed(hosts):
+        host.close()
+    for host in hosts:
+        with pytest.raises(ProcessLookupError):
+            os.kill(host.pid, 0)
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_children_end_with_the_process_that_made_them(number: signal.Signals) -> None:
     program = (
