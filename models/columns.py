@@ -45,6 +45,8 @@ class Column(NamedTuple):
 
     def distinct(self) -> Column:
         """The same with each value once, for values that were made of others."""
+        if len(set(self.values)) == len(self.values):
+            return self
         places: dict[Any, int] = {}
         one_of = np.array([places.setdefault(value, len(places)) for value in self.values], np.int64)
         return Column(list(places), one_of[self.codes])

@@ -171,7 +171,8 @@ def _out_of_range(field: str, moment: datetime) -> Refusal | None:
     return Refusal(
         reason="time_out_of_range",
         field=field,
-        detail=f"{field} lies outside {FIRST_YEAR}-{LAST_YEAR}; check the clock and the time format of the source",
+        detail=f"{field} lies outside {FIRST_YEAR}-{LAST_YEAR}; "
+        "check the clock and the time format of the source",
     )
 
 

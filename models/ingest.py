@@ -34,7 +34,7 @@ KEPT_BYTES = 64 * 1024
 HOUR = 3600.0
 
 #: Most searches of an agency in a pack. A pack costs watch a fixed price, too.
-AT_ONCE = 2000
+AT_ONCE = 4000
 
 SourceDetectors = Callable[[str], tuple[SourceDetector, ...]]
 

@@ -48,7 +48,7 @@ class BatchScheduler(DefaultSchedulingStrategy):
 
     most = 5000
     #: A batch is absorbed in one go, which keeps everything else waiting.
-    most_bytes = 1_500_000
+    most_bytes = 3_000_000
 
     def __init__(self) -> None:
         self.next_offset: dict[TP, int] = {}

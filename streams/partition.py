@@ -201,8 +201,8 @@ class PartitionRunner:
             metrics.show_figures(self.agent, self.partition, snapshot.gauges, now=time.time())
             took = time.perf_counter() - started
             # A large state is written less often while much comes in: it holds up the stage for at most
-            # a tenth of the time, and Kafka for half of it.
-            self._pause = max(self._interval, 9 * held_up, took) if self._interval else 0.0
+            # a twentieth of the time, and Kafka for half of it.
+            self._pause = max(self._interval, 19 * held_up, took) if self._interval else 0.0
             metrics.CHECKPOINT_SECONDS.labels(self.agent).observe(took)
 
     async def close(self) -> None:

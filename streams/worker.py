@@ -42,6 +42,10 @@ def run(
     logs.configure(settings.log_format, settings.log_level)
     collector.calm()
     hosts = _hosts(settings, kinds)
+    if sys.platform != "win32":
+        import uvloop
+
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # the consumer's thread has a loop, too
     try:
         return asyncio.run(_run(settings, kinds, hosts, notifier, config_digest))
     except Stop as stop:
