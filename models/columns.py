@@ -51,9 +51,13 @@ class Column(NamedTuple):
         one_of = np.array([places.setdefault(value, len(places)) for value in self.values], np.int64)
         return Column(list(places), one_of[self.codes])
 
-    def where(self, holds: Callable[[Any], bool]) -> NDArray[np.bool_]:
-        """For which searches something holds of the value, asked once a value; shape (n,)."""
-        return np.array([holds(value) for value in self.values], np.bool_)[self.codes]
+    def where(self, holds: Callable[[Any], bool], first: int = 0) -> NDArray[np.bool_]:
+        """For which searches from `first` on something holds of the value; shape (n - first,). Asked once
+        a value, or once a search when these are fewer."""
+        codes = self.codes[first:]
+        if len(codes) < len(self.values):
+            return np.array([holds(self.values[code]) for code in codes.tolist()], np.bool_)
+        return np.array([holds(value) for value in self.values], np.bool_)[codes]
 
 
 class Table(ABC):

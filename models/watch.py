@@ -6,15 +6,13 @@ One stage serves one partition of `searches`; every agency in it is watched by i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import groupby
-from operator import attrgetter
 
 from models.agency import NEVER, Agency
 from models.alert import encode_alert
 from models.book import Book
 from models.days import LocalDays
 from models.detectors.base import Detector
-from models.packing import decode_pack
+from models.packing import Pack, decode_pack
 from models.reference import Reference
 from models.search import encode_search
 from models.stage import Message, Output, Record
@@ -42,11 +40,14 @@ class WatchStage:
         """Take packs in offset order. Raises ValueError for a record that is not a pack: only this
         program writes the topic, so nothing may be skipped."""
         output = Output()
-        packs = (decode_pack(record.value) for record in records)
-        for agency_id, own in groupby(packs, attrgetter("agency_id")):
+        packs: dict[str, list[Pack]] = {}
+        for record in records:
+            whole = decode_pack(record.value)
+            packs.setdefault(whole.agency_id, []).append(whole)
+        for agency_id, own in packs.items():
             agency = self._agencies.get(agency_id) or self._agency(agency_id)
             self._dirty.add(agency_id)
-            alerts, after, repeats = agency.take(list(own))
+            alerts, after, repeats = agency.take(own)
             for alert in alerts:
                 output.messages.append(Message("alerts", alert.alert_id.encode(), encode_alert(alert)))
                 output.count("alerts", f"{alert.detector}|{alert.kind}|{alert.severity}|{alert.status}")

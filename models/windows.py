@@ -16,9 +16,9 @@ Flags = NDArray[np.bool_]
 T = TypeVar("T")
 
 
-def manual(table: Table) -> Flags:
-    """Which searches a person made, as opposed to hot lists and batches; shape (n,)."""
-    return table.column("search_type").where(lambda kind: kind == "manual")
+def manual(table: Table, first: int = 0) -> Flags:
+    """Which searches from `first` on a person made, not hot lists or batches; shape (n - first,)."""
+    return table.column("search_type").where(lambda kind: kind == "manual", first)
 
 
 class OpenDay(Growing):

@@ -166,8 +166,8 @@ class HighCount(Detector):
 
     def _counted(self, table: Table, first: int = 0) -> Ints:
         """The rows from `first` on that the settings count."""
-        counts = np.ones(len(table), np.bool_) if self.settings.automatic else manual(table)
-        rows = np.flatnonzero(counts[first:]) + first
+        counts = np.ones(len(table) - first, np.bool_) if self.settings.automatic else manual(table, first)
+        rows = np.flatnonzero(counts) + first
         if self._when is None:
             return rows
         return np.array([row for row in rows.tolist() if self._when(table.search(row))], np.int64)

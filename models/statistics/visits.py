@@ -55,8 +55,8 @@ class Visit(NamedTuple):
 
 def rows_of(table: Table, first: int = 0) -> Ints:
     """The rows from `first` on that are visits."""
-    known = table.column("subject_ref").where(lambda subject: subject is not None)
-    return np.flatnonzero((known & manual(table))[first:]) + first
+    known = table.column("subject_ref").where(lambda subject: subject is not None, first)
+    return np.flatnonzero(known & manual(table, first)) + first
 
 
 def cases_of(table: Table) -> Column:
