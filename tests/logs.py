@@ -32,6 +32,8 @@ SENSITIVE: dict[str, Any] = {
     "minimum_searches": 1,
     "minimum_gap_hours": 6.0,
     "minimum_count": 1,
+    "session_minutes": 1440.0,
+    "walk_minutes": 600.0,
 }
 
 

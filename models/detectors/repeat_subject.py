@@ -16,6 +16,7 @@ from models.columns import Ints
 from models.columns import distinct as distinct_numbers
 from models.days import LocalDays
 from models.detectors.base import Arrivals, Day, Detector, Settings
+from models.statistics import ladder
 from models.statistics.visits import (
     MOST_VISITS,
     Made,
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
 SCALES = (("case", "case"), ("day", "day"), ("week", "week"))
 #: Propensities are learned up to this many repeats and held constant beyond.
 DEEPEST = 6
-#: Weight of the coarser estimate when there are few pairs.
-PRIOR_WEIGHT = 20.0
-PRIOR_PROPENSITY = 0.25
 
 
 class RepeatSubjectSettings(Settings, kw_only=True, frozen=True):
@@ -197,7 +195,7 @@ class RepeatSubject(Detector):
         chances = []
         for scale, count in enumerate(counts):
             repeats = count - 1
-            by_habit = math.exp(sum(math.log(h) for h in self._propensities(scale, repeats)))
+            by_habit = ladder.chance(self._learned.reached[scale], count)
             by_fame = math.exp(repeats * math.log(mu) - math.lgamma(count)) if repeats and mu > 0 else 0.0
             chances.append(min(1.0, by_habit + by_fame))
         best = min(range(len(chances)), key=chances.__getitem__)
@@ -205,7 +203,7 @@ class RepeatSubject(Detector):
         if p > settings.alpha:
             return None
         name, noun = SCALES[best]
-        expected, upper = self._expected(best)
+        expected, upper = ladder.expected(self._learned.reached[best])
         start = self._days.start(self._days.at(visits[0].at).day)
         severity: Severity = "critical" if p < settings.alpha * 1e-3 else "high"
         cases = sorted({visit.case for visit in visits if visit.case})
@@ -236,33 +234,11 @@ class RepeatSubject(Detector):
             ),
         )
 
-    def _propensities(self, scale: int, repeats: int) -> list[float]:
-        """h_1 .. h_repeats of a scale, each in (0, 1)."""
-        reached = self._learned.reached[scale]
-        found: list[float] = []
-        last = PRIOR_PROPENSITY
-        for j in range(repeats):
-            if j < DEEPEST:
-                last = (reached[j + 1] + PRIOR_WEIGHT * last) / (reached[j] + PRIOR_WEIGHT)
-            found.append(last)
-        return found
-
-    def _expected(self, scale: int) -> tuple[float, float]:
-        """Mean and 97.5% point of the visits of a pair that has at least one."""
-        mean, tail, upper = 1.0, 1.0, 1.0
-        for propensity in self._propensities(scale, 60):
-            tail *= propensity
-            mean += tail
-            if tail > 0.025:
-                upper += 1.0
-        return mean, upper
-
     def _learn(self, before: Sequence[Made], today: Sequence[Made]) -> None:
         old = distinct(before) if before else (0, 0, 0)
         new = distinct([*before, *today])
-        for scale, (was, is_now) in enumerate(zip(old, new, strict=True)):
-            for j in range(was, min(is_now, DEEPEST + 1)):
-                self._learned.reached[scale][j] += 1
+        for reached, was, is_now in zip(self._learned.reached, old, new, strict=True):
+            ladder.climb(reached, was, is_now)
 
     def snapshot(self) -> dict[str, bytes]:
         """`learned`, and `week/N` with the visits of the remembered days of a week."""

@@ -134,13 +134,32 @@ class Visits:
         subject = pair & _LOW
         return int(self._by_subject[subject]) if subject < len(self._by_subject) else 0
 
+    def has(self, subject: str) -> bool:
+        """Whether there is a visit to a subject."""
+        return self.by_subject(self.pairs.subjects.get(subject, _LOW)) > 0
+
     def of(self, pair: int) -> list[Visit]:
         """A pair's visits, oldest first."""
-        return [Visit.of(self._days[visit >> 32].table, visit & _LOW) for visit in self._which(pair)]
+        return [self.visit(which) for which in self._which(pair)]
 
     def made(self, pair: int) -> list[Made]:
         """The same by day and case alone."""
-        return [(visit >> 32, self._days[visit >> 32].case(visit & _LOW)) for visit in self._which(pair)]
+        return [(which >> 32, self.case(which)) for which in self._which(pair)]
+
+    def about(self, subjects: Ints) -> tuple[Ints, Ints]:
+        """All visits to some subjects: the pair of each, and which one it is (for `visit` and `case`)."""
+        wanted = np.zeros(max(len(self.pairs.subjects), 1), np.bool_)
+        wanted[subjects] = True
+        found = wanted[self._pairs & _LOW]
+        return self._pairs[found], self._visits[found]
+
+    def visit(self, which: int) -> Visit:
+        """One of them."""
+        return Visit.of(self._days[which >> 32].table, which & _LOW)
+
+    def case(self, which: int) -> str:
+        """Its case, empty where none was given."""
+        return self._days[which >> 32].case(which & _LOW)
 
     def _which(self, pair: int) -> list[int]:
         start, end = np.searchsorted(self._pairs, [pair, pair + 1]).tolist()
