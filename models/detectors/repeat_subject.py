@@ -268,6 +268,10 @@ class RepeatSubject(Detector):
         """`learned`, and `week/N` with the visits of the remembered days of a week."""
         return self._visits.snapshot() | {"learned": msgspec.msgpack.encode(self._learned)}
 
+    def changes(self) -> Mapping[str, bytes | None]:
+        """As `snapshot`, without the weeks that are as they were among the changes before."""
+        return self._visits.changes() | {"learned": msgspec.msgpack.encode(self._learned)}
+
     def restore(self, blocks: Mapping[str, bytes]) -> None:
         """Take back what `snapshot` gave."""
         self._reset()
