@@ -13,7 +13,8 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import islice, repeat
+from operator import is_not
 from typing import Any, NamedTuple, cast
 
 import msgspec
@@ -54,6 +55,10 @@ class Column(NamedTuple):
     def where(self, holds: Callable[[Any], bool]) -> NDArray[np.bool_]:
         """For which searches something holds of the value, asked once a value; shape (n,)."""
         return np.array([holds(value) for value in self.values], np.bool_)[self.codes]
+
+    def given(self) -> NDArray[np.bool_]:
+        """Which searches have a value; shape (n,)."""
+        return np.fromiter(map(is_not, self.values, repeat(None)), np.bool_, len(self.values))[self.codes]
 
 
 class Table(ABC):

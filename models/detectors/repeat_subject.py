@@ -149,13 +149,13 @@ class RepeatSubject(Detector):
     def close(self, day: Day) -> Iterable[Finding]:
         """Judge every pair with a visit on the day, then learn from it."""
         before, least = self._visits, self.settings.minimum_visits
-        self._open.close(day.number)
         if self._learned.first_day is None and len(day):
             self._learned.first_day = day.number
         before.forget(day.number - self.settings.horizon_days)
         self._open.renumber(before)
         rows, cases = rows_of(day), cases_of(day).distinct()
-        pairs, _ = before.pairs.at(day, rows)
+        pairs, _ = before.pairs.at(day, rows, self._open.known(day))
+        self._open.close(day.number)
         # Of each pair and case the first visit.
         names, pair_of = np.unique(pairs, return_inverse=True)
         _, first = np.unique(pair_of * max(len(cases.values), 1) + cases.codes[rows], return_index=True)

@@ -55,8 +55,7 @@ class Visit(NamedTuple):
 
 def rows_of(table: Table, first: int = 0) -> Ints:
     """The rows from `first` on that are visits."""
-    known = table.column("subject_ref").where(lambda subject: subject is not None)
-    return np.flatnonzero((known & manual(table))[first:]) + first
+    return np.flatnonzero((table.column("subject_ref").given() & manual(table))[first:]) + first
 
 
 def cases_of(table: Table) -> Column:
@@ -305,6 +304,11 @@ class OpenVisits:
         """Let go of an open day."""
         self._days.pop(number, None)
         self._distinct.pop(number, None)
+
+    def known(self, day: Day) -> Known:
+        """What `Pairs.at` gave for a day that is now complete, while it was open."""
+        opened = self._days.get(day.number)
+        return opened.known if opened is not None and day.is_made_of(opened.day) else (_NONE, _NONE)
 
     def renumber(self, visits: Visits) -> None:
         """Forget names that are no longer in use; see `Visits.renumber`."""
