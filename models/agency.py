@@ -254,23 +254,28 @@ class Agency:
             if full or number in self._touched:
                 blocks[f"open/{number}"] = _pack(pack_exactly(day))
         if full or "detectors" in changed:
-            # Most blocks of a detector are of days long past.
-            judged = {
-                f"detector/{detector.name}/{name}": block
-                for detector in self._detectors
-                for name, block in detector.snapshot().items()
-            }
-            digests = {name: _digest(block) for name, block in judged.items()}
-            before, self._stored = self._stored, digests
-            if full:
-                blocks |= judged
-            else:
-                blocks |= {name: judged[name] for name in judged if digests[name] != before.get(name)}
-                blocks |= dict.fromkeys(before.keys() - judged.keys(), b"")
+            blocks |= self._judged(full=full)
         if not full:
             blocks |= {f"open/{number}": b"" for number in self._touched if number not in self._open}
         self._touched.clear()
         changed.clear()
+        return blocks
+
+    def _judged(self, *, full: bool) -> dict[str, bytes]:
+        """The detectors' blocks: all, or those that changed. Most are of days long past."""
+        blocks: dict[str, bytes] = {}
+        before, self._stored = self._stored, {}
+        for detector in self._detectors:
+            for part, block in (detector.snapshot() if full else detector.changes()).items():
+                name = f"detector/{detector.name}/{part}"
+                if block is None:
+                    self._stored[name] = before[name]
+                    continue
+                digest = self._stored[name] = _digest(block)
+                if full or digest != before.get(name):
+                    blocks[name] = block
+        if not full:
+            blocks |= dict.fromkeys(before.keys() - self._stored.keys(), b"")
         return blocks
 
     def restore(self, blocks: Mapping[str, bytes]) -> None:

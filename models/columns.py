@@ -13,7 +13,8 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import islice, repeat
+from operator import is_not
 from typing import Any, NamedTuple, cast
 
 import msgspec
@@ -58,6 +59,13 @@ class Column(NamedTuple):
         if len(codes) < len(self.values):
             return np.array([holds(self.values[code]) for code in codes.tolist()], np.bool_)
         return np.array([holds(value) for value in self.values], np.bool_)[codes]
+
+    def given(self, first: int = 0) -> NDArray[np.bool_]:
+        """Which searches from `first` on have a value; shape (n - first,). As `where`, without Python."""
+        codes = self.codes[first:]
+        if len(codes) < len(self.values):
+            return np.array([self.values[code] is not None for code in codes.tolist()], np.bool_)
+        return np.fromiter(map(is_not, self.values, repeat(None)), np.bool_, len(self.values))[codes]
 
 
 class Table(ABC):

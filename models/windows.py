@@ -150,6 +150,10 @@ class Day(Table):
         """A day of searches that are at hand as objects."""
         return cls(agency_id, number, days, Columns.of(searches))
 
+    def is_made_of(self, opened: OpenDay) -> bool:
+        """Whether it is this open day, in another order: the values of its columns stand where they did."""
+        return self._arrived is opened
+
     @property
     def times(self) -> Floats:
         """`event_time` of each search, epoch seconds, ascending."""

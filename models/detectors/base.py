@@ -83,6 +83,10 @@ class Detector(ABC):
     def snapshot(self) -> dict[str, bytes]:
         """The state as named blocks; equal states give equal bytes."""
 
+    def changes(self) -> Mapping[str, bytes | None]:
+        """As `snapshot`, but None may stand for a block that is as it was at the last call of `changes`."""
+        return self.snapshot()
+
     @abstractmethod
     def restore(self, blocks: Mapping[str, bytes]) -> None:
         """Take back what `snapshot` gave. Raises ValueError when a block is not readable."""

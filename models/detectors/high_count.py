@@ -313,6 +313,11 @@ class HighCount(Detector):
         cases = self._cases.snapshot() if self._cases is not None else {}
         return {**self._counts.snapshot(), **self._evidence.snapshot(), **cases}
 
+    def changes(self) -> Mapping[str, bytes | None]:
+        """As `snapshot`, without the evidence and the cases of days that were among the changes before."""
+        cases = self._cases.changes() if self._cases is not None else {}
+        return {**self._counts.snapshot(), **self._evidence.changes(), **cases}
+
     def restore(self, blocks: Mapping[str, bytes]) -> None:
         """Take back what `snapshot` gave."""
         self._reset()

@@ -147,13 +147,13 @@ class RepeatSubject(Detector):
     def close(self, day: Day) -> Iterable[Finding]:
         """Judge every pair with a visit on the day, then learn from it."""
         before, least = self._visits, self.settings.minimum_visits
-        self._open.close(day.number)
         if self._learned.first_day is None and len(day):
             self._learned.first_day = day.number
         before.forget(day.number - self.settings.horizon_days)
         self._open.renumber(before)
         rows, cases = rows_of(day), cases_of(day).distinct()
-        pairs, _ = before.pairs.at(day, rows)
+        pairs, _ = before.pairs.at(day, rows, self._open.known(day))
+        self._open.close(day.number)
         # Of each pair and case the first visit.
         names, pair_of = np.unique(pairs, return_inverse=True)
         _, first = np.unique(pair_of * max(len(cases.values), 1) + cases.codes[rows], return_index=True)
@@ -243,6 +243,10 @@ class RepeatSubject(Detector):
     def snapshot(self) -> dict[str, bytes]:
         """`learned`, and `week/N` with the visits of the remembered days of a week."""
         return self._visits.snapshot() | {"learned": msgspec.msgpack.encode(self._learned)}
+
+    def changes(self) -> Mapping[str, bytes | None]:
+        """As `snapshot`, without the weeks that are as they were among the changes before."""
+        return self._visits.changes() | {"learned": msgspec.msgpack.encode(self._learned)}
 
     def restore(self, blocks: Mapping[str, bytes]) -> None:
         """Take back what `snapshot` gave."""

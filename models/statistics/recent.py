@@ -24,19 +24,41 @@ class _LastDays:
     def __init__(self, length: int) -> None:
         self.length = length
         self.days: dict[int, Names] = {}
+        self._given: dict[int, int] = {}
+        """Of the days that were among the changes before, the number of blocks."""
 
     def keep(self, day: int, names: Names) -> list[Names]:
         """Remember a closed day; returns the days that are let go of for it."""
         self.days[day] = names
-        return [self.days.pop(old) for old in list(self.days) if old <= day - self.length]
+        gone = [old for old in self.days if old <= day - self.length]
+        for old in gone:
+            self._given.pop(old, None)
+        return [self.days.pop(old) for old in gone]
 
     def snapshot(self) -> dict[str, bytes]:
         """Blocks `PREFIX/D/N`, where a day keeps its D for as long as it is remembered."""
+        return {name: block for day in self.days for name, block in self._blocks(day).items()}
+
+    def changes(self) -> dict[str, bytes | None]:
+        """As `snapshot`, with None for what was among the changes before: a closed day stays as it is."""
+        found: dict[str, bytes | None] = {}
+        for day in self.days:
+            if day in self._given:
+                found |= dict.fromkeys(self._block(day, number) for number in range(self._given[day]))
+            else:
+                blocks = self._blocks(day)
+                self._given[day] = len(blocks)
+                found |= blocks
+        return found
+
+    def _blocks(self, day: int) -> dict[str, bytes]:
         return {
-            f"{self.prefix}/{day % self.length:02d}/{number:05d}": msgspec.msgpack.encode((day, part))
-            for day, names in self.days.items()
-            for number, part in enumerate(_parts(names.items()))
+            self._block(day, number): msgspec.msgpack.encode((day, part))
+            for number, part in enumerate(_parts(self.days[day].items()))
         }
+
+    def _block(self, day: int, number: int) -> str:
+        return f"{self.prefix}/{day % self.length:02d}/{number:05d}"
 
     def restore(self, blocks: Mapping[str, bytes]) -> None:
         """Take back what `snapshot` gave. Raises ValueError naming a block that cannot be read."""
@@ -48,6 +70,7 @@ class _LastDays:
                 raise ValueError(f"block {name} cannot be read: {error}") from error
             found.setdefault(day, {}).update(part)
         self.days = {day: found[day] for day in sorted(found)}
+        self._given.clear()
 
 
 class RecentEvidence(_LastDays):

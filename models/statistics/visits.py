@@ -55,7 +55,7 @@ class Visit(NamedTuple):
 
 def rows_of(table: Table, first: int = 0) -> Ints:
     """The rows from `first` on that are visits."""
-    known = table.column("subject_ref").where(lambda subject: subject is not None, first)
+    known = table.column("subject_ref").given(first)
     return np.flatnonzero(known & manual(table, first)) + first
 
 
@@ -109,6 +109,8 @@ class Visits:
         self._by_subject = _NONE
         """Visits of each subject, by its number."""
         self._days: dict[int, _Kept] = {}
+        self._given: dict[int, list[int]] = {}
+        """By week, as it was among the changes before, the days that it had."""
 
     @property
     def total(self) -> int:
@@ -230,10 +232,25 @@ class Visits:
 
     def snapshot(self) -> dict[str, bytes]:
         """Blocks `week/N` with the visits of the days of a week."""
-        weeks: dict[int, list[tuple[int, Packed]]] = {}
-        for number, kept in sorted(self._days.items()):
-            weeks.setdefault(number // 7, []).append((number, kept.packed))
-        return {f"week/{week}": msgspec.msgpack.encode(days) for week, days in weeks.items()}
+        return {f"week/{week}": self._block(days) for week, days in self._weeks().items()}
+
+    def changes(self) -> dict[str, bytes | None]:
+        """As `snapshot`, with None for the weeks that have the same days as among the changes before."""
+        before, self._given = self._given, self._weeks()
+        return {
+            f"week/{week}": None if days == before.get(week) else self._block(days)
+            for week, days in self._given.items()
+        }
+
+    def _weeks(self) -> dict[int, list[int]]:
+        """The days that there are by week."""
+        weeks: dict[int, list[int]] = {}
+        for number in sorted(self._days):
+            weeks.setdefault(number // 7, []).append(number)
+        return weeks
+
+    def _block(self, days: Sequence[int]) -> bytes:
+        return msgspec.msgpack.encode([(number, self._days[number].packed) for number in days])
 
     def restore(self, blocks: Mapping[str, bytes]) -> None:
         """Take back what `snapshot` gave, into an empty one. Raises ValueError or a DecodeError."""
@@ -307,6 +324,11 @@ class OpenVisits:
         """Let go of an open day."""
         self._days.pop(number, None)
         self._distinct.pop(number, None)
+
+    def known(self, day: Day) -> Known:
+        """What `Pairs.at` gave for a day that is now complete, while it was open."""
+        opened = self._days.get(day.number)
+        return opened.known if opened is not None and day.is_made_of(opened.day) else (_NONE, _NONE)
 
     def renumber(self, visits: Visits) -> None:
         """Forget names that are no longer in use; see `Visits.renumber`."""
