@@ -71,6 +71,9 @@ class ChildHost:
 
     def close(self) -> None:
         """Let the child end, and wait until it has."""
+        # Closing would not do: the children that were made later have copies of the socket.
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         with suppress(ChildProcessError):
             os.waitpid(self.pid, 0)

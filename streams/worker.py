@@ -42,18 +42,13 @@ def run(
     logs.configure(settings.log_format, settings.log_level)
     collector.calm()
     hosts = _hosts(settings, kinds)
-    if sys.platform != "win32":
-        import uvloop
-
-        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # the consumer's thread has a loop, too
     try:
         return asyncio.run(_run(settings, kinds, hosts, notifier, config_digest))
     except Stop as stop:
         log.error(str(stop))
         return FAILURE
     finally:
-        # A child has copies of the sockets of those that were there before it.
-        for host in reversed(hosts.values()):
+        for host in hosts.values():
             host.close()
 
 

@@ -116,9 +116,9 @@ def test_the_event_loop_goes_on_while_a_stage_works_and_signals_are_for_the_work
     assert kept(SLOW, work) >= 10
 
 
-def test_hosts_closed_from_the_last_on_have_ended() -> None:
+def test_hosts_that_are_closed_have_ended() -> None:
     hosts = [ChildHost(SLOW), ChildHost(SLOW)]
-    for host in reversed(hosts):
+    for host in hosts:
         host.close()
     for host in hosts:
         with pytest.raises(ProcessLookupError):

@@ -55,7 +55,11 @@ def _play(seed: int, kind: Kind, folder: str) -> Outcome:
     place.mkdir()
     outcome = play(seed, kind, place, _sites(folder))
     if outcome.deviations:
-        shutil.copytree(place, KEPT / f"{kind}-seed-{seed}", dirs_exist_ok=True)
+        kept = KEPT / f"{kind}-seed-{seed}"
+        shutil.copytree(place, kept, dirs_exist_ok=True)
+        (kept / "deviations.txt").write_text(
+            "\n".join(f"{one.kind}: {one.text}" for one in outcome.deviations)
+        )
     shutil.rmtree(place, ignore_errors=True)
     return outcome
 
