@@ -182,16 +182,17 @@ class SourceLog:
         rows.sort()
         self._touched.add(number)
         self._today_until = self._today_from
-        for _, event_id, _, _ in rows:
+        times, event_ids, sequences, _ = zip(*rows, strict=True) if rows else ((), (), (), ())
+        for event_id in event_ids:
             del self._seen[event_id]
         day = SourceDay(
             source_id=self.source_id,
             number=number,
             start=self._days.start(number),
             end=self._days.end(number),
-            times=tuple(row[0] for row in rows),
-            event_ids=tuple(row[1] for row in rows),
-            sequences=tuple(row[2] for row in rows),
+            times=times,
+            event_ids=event_ids,
+            sequences=sequences,
             ended=self._state.ended and self._days.end(number) > self._state.latest,
         )
         alerts: list[Alert] = []

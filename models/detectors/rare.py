@@ -98,31 +98,23 @@ class Rare(Detector):
         by_requester = day.manual_by("requester_id")
         columns = [self._column(aspect, day) for aspect in self.settings.of]
         shown = [Shown(by_requester, column) for column in columns]
-        habits = [self._requesters.get(who) for who in by_requester.names]
-        unusual = self._unusual(shown, habits)
         units, unit_codes = day.column("unit_id")
         unit_of = unit_codes[by_requester.rows[by_requester.bounds[1:] - 1]]
-        names, least, judged = by_requester.names, self.settings.minimum_days, 0
-        for group, habit in enumerate(habits):
-            if habit is None:
-                habits[group] = self._requesters[names[group]] = self._new(day.number)
-            elif habit.days >= least:
-                judged += 1
-        self._check.expected += judged * SURPRISING
+        names = by_requester.names
+        today = [self._requesters.get(who) or self._requester(who, day.number) for who in names]
+        judged = [habit.days >= self.settings.minimum_days for habit in today]
+        self._check.expected += sum(judged) * SURPRISING
         findings = []
-        for group in sorted(unusual, key=names.__getitem__):
-            habit = habits[group]
-            if habit is not None and habit.days >= least:
-                rows_by: dict[tuple[str, ...], list[int]] = {}
-                for row in by_requester.of(group).tolist():
-                    way = tuple(values[codes[row]] for values, codes in columns)
-                    rows_by.setdefault(way, []).append(row)
-                ways = dict(sorted(rows_by.items()))
-                finding = self._judge(names[group], units[unit_of[group]], habit, ways, day)
-                if finding is not None:
-                    findings.append(finding)
+        for group in sorted(self._unusual(shown, today, judged), key=names.__getitem__):
+            rows_by: dict[tuple[str, ...], list[int]] = {}
+            for row in by_requester.of(group).tolist():
+                way = tuple(values[codes[row]] for values, codes in columns)
+                rows_by.setdefault(way, []).append(row)
+            ways = dict(sorted(rows_by.items()))
+            finding = self._judge(names[group], units[unit_of[group]], today[group], ways, day)
+            if finding is not None:
+                findings.append(finding)
         # Nobody's day is judged by what others did on it.
-        today = [habit for habit in habits if habit is not None]
         for aspect, one in enumerate(shown):
             one.add_to(today, aspect, self._weight, MOST_VALUES)
             for unit, seen in one.by(unit_of).items():
@@ -134,18 +126,22 @@ class Rare(Detector):
                 habit.lived(day.number)
         return findings
 
-    def _unusual(self, shown: Sequence[Shown], habits: Sequence[Habit | None]) -> set[int]:
-        """The requesters whose own habit alone does not make all that they did unremarkable: a chance
-        is never below the probability of the value itself, nor that below its own part."""
+    def _unusual(self, shown: Sequence[Shown], habits: Sequence[Habit], judged: Sequence[bool]) -> set[int]:
+        """The judged requesters whose own habit alone does not make all that they did unremarkable: a
+        chance is never below the probability of the value itself, nor that below its own part."""
         strength = UNIT_STRENGTH * self._weight
         found: set[int] = set()
         for aspect, one in enumerate(shown):
-            own = [None if habit is None else habit.counts[aspect] for habit in habits]
-            bars = [0.0 if habit is None else USUAL * (habit.totals[aspect] + strength) for habit in habits]
             for group, value in zip(one.groups, one.values, strict=True):
-                counts = own[group]
-                if counts is not None and counts.get(value, 0.0) < bars[group]:
-                    found.add(group)
+                if judged[group] and group not in found:
+                    habit = habits[group]
+                    bar = USUAL * (habit.totals[aspect] + strength)
+                    if habit.counts[aspect].get(value, 0.0) < bar:
+                        found.add(group)
+        return found
+
+    def _requester(self, who: str, day: int) -> Habit:
+        found = self._requesters[who] = self._new(day)
         return found
 
     def _unit(self, unit: str, day: int) -> Habit:

@@ -177,7 +177,7 @@ class RepeatSubject(Detector):
             self._learn(before.made(int(names[place])), made)
         for reached in self._learned.reached:
             reached[0] += len(names) - len(again)
-        before.remember(day, rows, names[pair_of])
+        before.remember(day, rows, names, pair_of)
         return [finding for _, finding in sorted(findings, key=itemgetter(0))]
 
     def _judge(self, pair: int, visits: list[Visit], day: int) -> Finding | None:

@@ -100,15 +100,17 @@ class Silence(SourceDetector):
         """Judge the pauses that ended on the day, and the one that goes on at its end."""
         state = self._state
         findings = []
+        last, last_event = state.last, state.last_event
         for at, event in zip(day.times, day.event_ids, strict=True):
-            if state.last is not None and at - state.last > 2 * HOUR:
+            if last is not None and at - last > 2 * HOUR:
                 finding = None
-                if at - state.last >= self.settings.minimum_gap_hours * HOUR:
-                    finding = self._judge(state.last, at, (state.last_event, event), over=True)
+                if at - last >= self.settings.minimum_gap_hours * HOUR:
+                    finding = self._judge(last, at, (last_event, event), over=True)
                     findings.append(finding)
                 if finding is None:
-                    self._learn_pause(state.last, at)
-            state.last, state.last_event = at, event
+                    self._learn_pause(last, at)
+            last, last_event = at, event
+        state.last, state.last_event = last, last_event
         if (
             not day.ended
             and state.last is not None

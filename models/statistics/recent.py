@@ -123,8 +123,12 @@ class RecentCases(_LastDays):
             self._note(day, named)
 
     def _note(self, day: int, named: Names) -> None:
+        latest = self._latest
         for key, cases in named.items():
-            self._latest.setdefault(key, {}).update(dict.fromkeys(cases, day))
+            if key in latest:
+                latest[key].update(dict.fromkeys(cases, day))
+            else:
+                latest[key] = dict.fromkeys(cases, day)
 
 
 def _parts(names: Iterable[tuple[str, list[str]]]) -> Iterable[Names]:

@@ -98,7 +98,7 @@ def totals(day: Day, keys: Groups, before: Callable[[str], Collection[str]] | No
             own = told[ends[place] : ends[place + 1]]
             if own:
                 if known := before(name):
-                    new[place] -= sum(one in known for one in own)
+                    new[place] -= sum(map(known.__contains__, own))
                 cases[name] = sorted(own)[:MOST_REMEMBERED]
     units, unit_codes = day.column("unit_id")
     early = np.arange(len(rows)) - keys.bounds[number] < MOST_REMEMBERED

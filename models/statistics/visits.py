@@ -119,7 +119,13 @@ class Visits:
 
     def numbers(self, pairs: Ints) -> Ints:
         """How many each pair has."""
-        return cast(Ints, np.searchsorted(self._pairs, pairs, "right") - np.searchsorted(self._pairs, pairs))
+        found = np.zeros(len(pairs), np.int64)
+        if len(self._pairs):
+            first = np.searchsorted(self._pairs, pairs)
+            # Most pairs have none, and need no second look.
+            some = np.flatnonzero(self._pairs.take(first, mode="clip") == pairs)
+            found[some] = np.searchsorted(self._pairs, pairs[some], "right") - first[some]
+        return found
 
     def number(self, pair: int) -> int:
         """How many a pair has."""
@@ -167,19 +173,19 @@ class Visits:
         start, end = np.searchsorted(self._pairs, [pair, pair + 1]).tolist()
         return cast("list[int]", self._visits[start:end].tolist())
 
-    def remember(self, day: Day, rows: Ints, pairs: Ints) -> None:
-        """Take in visits of a closed day, those in `rows`, ascending; of each pair as many as fit."""
-        unique, which, each = np.unique(pairs, return_inverse=True, return_counts=True)
-        number = self.numbers(unique)
+    def remember(self, day: Day, rows: Ints, pairs: Ints, which: Ints) -> None:
+        """Take in visits of a closed day, those in `rows`, ascending; of each pair as many as fit. `pairs`
+        has each pair once, and `which` tells of every row the place of its pair there."""
+        each, number = np.bincount(which, minlength=len(pairs)), self.numbers(pairs)
         crowded = number + each > MOST_VISITS
         if crowded.any():
             room = np.maximum(MOST_VISITS - number, 0)
             order = np.argsort(which, kind="stable")
             place = np.empty(len(rows), np.int64)
             place[order] = np.arange(len(rows)) - (np.cumsum(each) - each)[which[order]]
-            rows, pairs = rows[place < room[which]], pairs[place < room[which]]
+            rows, which = rows[place < room[which]], which[place < room[which]]
         if len(rows):
-            self._keep(day.number, pack_exactly(day.only(_KEPT, rows)), pairs)
+            self._keep(day.number, pack_exactly(day.only(_KEPT, rows)), pairs[which])
 
     def _keep(self, number: int, packed: Packed, pairs: Ints | None = None) -> None:
         table = unpack(packed)
