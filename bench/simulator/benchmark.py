@@ -19,9 +19,11 @@ SCALES = {"20k": 20_000, "100k": 100_000, "1M": 1_000_000}
 #: Incidents of each scenario at each level. Most for those that science compares by recall; areas,
 #: sources and marches are few; S14 has one for each of what can fall silent.
 REPEATS = {
-    "S1": 5, "S2": 5, "S3": 5, "S5": 5, "S9": 5, "S7": 2, "S8": 2, "S13": 1, "S14": 4, "S15": 1, "S17": 1,
+    "S1": 5, "S2": 5, "S3": 5, "S5": 5, "S9": 5, "S7": 2, "S8": 2, "S13": 1, "S14": 4, "S15": 2, "S17": 1,
 }  # fmt: skip
 USUALLY = 3
+#: These come last: they choose days on which nothing else gets lost.
+OUTAGES = ("S14", "S15")
 WAVES = 5
 #: Searches of a season that hold a form's default text, and of a major incident, by those of a year.
 DEFAULTS, MAJOR = 0.009, 0.003
@@ -41,10 +43,11 @@ def benchmark(scale: str, years: int, seed: int) -> World:
         )
     world = World(city, seed, waves=tuple(waves), protests=make_up(city, seed))
     _changes(world, generator(seed, "changes"))
-    for scenario, make in discover().items():
+    found = discover()
+    for scenario in sorted(found, key=lambda name: name in OUTAGES):
         for level in LEVEL_SD:
             for repeat in range(REPEATS.get(scenario, USUALLY)):
-                incident = make(world, level, generator(seed, "incident", scenario, level, repeat))
+                incident = found[scenario](world, level, generator(seed, "incident", scenario, level, repeat))
                 if incident is not None:
                     world.add(incident)
     for _ in range(SUSPECTS):
@@ -75,4 +78,4 @@ def _changes(world: World, rng: Generator) -> None:
     season = some_day()
     count = round(DEFAULTS * 365.25 * city.per_day)
     decoys.form_default(world, city.feed("south-feed"), season, season + 91, count, rng)
-    decoys.new_vocabulary(world, units[1:3].tolist(), scored + int(rng.integers(95, 130)), rng)
+    decoys.new_vocabulary(world, [int(units[1])], scored + int(rng.integers(95, 130)), rng)

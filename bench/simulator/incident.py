@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,15 @@ class Outage:
     officer: int | None = None
     tool: int | None = None
 
+    def takes(self, table: Table) -> NDArray[np.bool_]:
+        """The rows that it may take."""
+        taken = np.asarray((table["day"] >= self.first) & (table["day"] < self.last))
+        for name in ("feed", "officer", "tool"):
+            only = getattr(self, name)
+            if only is not None:
+                taken &= table[name] == only
+        return taken
+
     def meets(self, other: Outage, apart: int) -> bool:
         """Whether two outages could be taken for one: the same rows, less than `apart` days between."""
         shared = self.feed is None or other.feed is None or self.feed == other.feed
@@ -52,7 +62,7 @@ class Incident:
 
     scenario: str
     level: int
-    kind: Kind
+    kind: Kind | Literal["report"]
     title: str
     keys: dict[str, tuple[str, ...]]
     detectors: tuple[str, ...] = ()

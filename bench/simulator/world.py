@@ -11,7 +11,7 @@ from bench.simulator.city import City
 from bench.simulator.clock import DAY, Floats, Ints, LocalClock
 from bench.simulator.customs import Customs
 from bench.simulator.demand import Wave, draw_cases, intensity
-from bench.simulator.incident import LEVEL_SD, Incident
+from bench.simulator.incident import LEVEL_SD, Incident, Outage
 from bench.simulator.matters import Reasons
 from bench.simulator.protests import Protest
 from bench.simulator.roster import Roster, recruit
@@ -169,15 +169,25 @@ class World:
         """A random first day of something of `length` days in the last year simulated."""
         return int(rng.integers(self.city.scored, self.city.days - length))
 
-    def excess(self, expected: float | Floats, level: int, deviation: float = 0.0) -> int:
+    def excess(self, expected: float | Floats, level: int, deviation: float = 0.5) -> int:
         """Cases to add to `expected` ones for a level: so many standard deviations, at least two.
 
         Several expectations are those of units that are busy independently. `deviation` is the
-        least standard deviation, for what honest life hardly has.
+        least standard deviation: what is done less than once in four such spans is measured as if
+        it were, and what honest life hardly has by whole searches.
         """
         shock = self.city.habits.shock
         variance = float(np.sum(expected + (shock * np.asarray(expected)) ** 2 / 4))
         return max(2, int(np.ceil(LEVEL_SD[level] * max(deviation, np.sqrt(variance)))))
+
+    def harm(self, outage: Outage) -> float:
+        """The largest share of an incident's rows that an outage would take out of the log."""
+        worst = 0.0
+        for table in self._tables[1:]:
+            label = table["label"][0]
+            if label >= 0:
+                worst = max(worst, float(outage.takes(table).mean()))
+        return worst
 
     def colleague(self, officer: int, first: int, days: int, rng: Generator) -> int:
         """Somebody of the same unit whom no other incident has. Raises ValueError without one."""

@@ -15,8 +15,8 @@ def benchmark(world: World, level: int, rng: Generator) -> Incident | None:
     """Searches that bureaus would have made elsewhere, or without a place, are made in one area:
     nobody searches more than before. Evading, they come from all units."""
     table, areas = world.honest, np.array(world.city.areas)
-    taken = {name for one in world.incidents if one.scenario == SCENARIO for name in one.keys["unit"]}
-    free = [unit for unit in areas if world.city.units[unit].unit_id not in taken]
+    taken = {name for one in world.incidents if one.scenario == SCENARIO for name in one.keys["area"]}
+    free = [unit for unit in areas if world.city.units[unit].area not in taken]
     if not free:
         return None
     area = int(rng.choice(free))
@@ -33,9 +33,9 @@ def benchmark(world: World, level: int, rng: Generator) -> Incident | None:
     return Incident(
         scenario=SCENARIO,
         level=level,
-        kind="anomaly",
+        kind="report",
         title=f"{world.city.units[area].unit_id}: {len(moved)} searches beyond its share in a year",
-        keys={"unit": (world.city.units[area].unit_id,)},
+        keys={"area": (world.city.units[area].area,)},
         detectors=("disparity",),
         where=lambda log: log["label"] == number,
     )

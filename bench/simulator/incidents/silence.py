@@ -22,6 +22,8 @@ BUSY = (2.5, 12.0)
 MISSING, LONGEST = 2.0, 90
 #: Days between two outages of the same rows.
 APART = 8
+#: Days that are tried, and the largest share of another incident's rows that may get lost.
+TRIES, HARM = 300, 0.2
 #: The first feeds are those that every day has rows of.
 BUSY_FEEDS = 3
 
@@ -58,14 +60,21 @@ def benchmark(world: World, level: int, rng: Generator) -> Incident:
 
 
 def quiet_days(world: World, rng: Generator, feed: int | None, length: int, level: int = 1) -> int:
-    """A first day such that no other outage of the feed, or of all, could be taken for one with it.
-    Raises ValueError without one."""
+    """A first day such that no other outage of the feed, or of all, could be taken for one with it,
+    and that no other incident disappears in it. Raises ValueError without one."""
     taken = [one.outage for one in world.incidents if one.outage is not None]
-    for _ in range(400):
+    possible = []
+    for _ in range(TRIES):
         first = _on_saturday(world, world.scored_day(rng, length + 7), level)
-        if not any(Outage(feed, first, first + length).meets(one, APART) for one in taken):
-            return first
-    raise ValueError(f"no {length} days are free of other outages")
+        outage = Outage(feed, first, first + length)
+        if not any(outage.meets(one, APART) for one in taken):
+            harm = world.harm(outage)
+            if harm <= HARM:
+                return first
+            possible.append((harm, first))
+    if not possible or min(possible)[0] >= 1:
+        raise ValueError(f"no {length} days are free of other outages and incidents")
+    return min(possible)[1]
 
 
 def _officer(world: World, level: int, rng: Generator) -> Incident:
