@@ -36,11 +36,9 @@ def benchmark(scale: str, years: int, seed: int) -> World:
     rng = generator(seed, "waves")
     last_year = max(0, city.days - 365)
     waves = []
-    for _ in range(WAVES):
+    for unit in rng.choice(len(city.units), WAVES, replace=False).tolist():
         first = int(rng.integers(last_year, city.days - 21))
-        waves.append(
-            Wave(int(rng.integers(len(city.units))), first, first + 21, float(rng.uniform(1.6, 2.4)))
-        )
+        waves.append(Wave(unit, first, first + 21, float(rng.uniform(1.6, 2.4))))
     world = World(city, seed, waves=tuple(waves), protests=make_up(city, seed))
     _changes(world, generator(seed, "changes"))
     found = discover()

@@ -92,9 +92,12 @@ def quiet_marches(world: World) -> None:
 
 
 def holidays(world: World) -> None:
-    """Public holidays of the scored year, on which little is searched."""
+    """Public holidays of the scored year, on which little is searched; not those of which a silence
+    of the whole agency leaves nothing."""
+    outages = [one.outage for one in world.incidents if one.outage and "agency" in one.keys]
+    silent = {day for one in outages for day in range(one.first, one.last)}
     for day, name in public_holidays(world.city).items():
-        if world.city.scored <= day < world.city.days:
+        if world.city.scored <= day < world.city.days and day not in silent:
             world.add_decoy(decoy("holiday", name, {}, day, day + 1, _on_days(day, day + 1)))
 
 

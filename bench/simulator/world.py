@@ -64,6 +64,7 @@ class World:
         self.new_desks: dict[int, tuple[int, int]] = {}
         """Officers who get a new workstation: from which day on, and its index."""
         self._used: set[int] = set()
+        self._added: Table | None = None
         self._tables = [self._honest()]
 
     def _honest(self) -> Table:
@@ -102,6 +103,7 @@ class World:
             self.customs.record(table, generator(self.seed, "customs", column, len(known)))
             table[column][:] = len(known)
             self._tables.append(table)
+            self._added = None
         known.append(incident)
 
     def searches(self) -> Table:
@@ -182,12 +184,13 @@ class World:
 
     def harm(self, outage: Outage) -> float:
         """The largest share of an incident's rows that an outage would take out of the log."""
-        worst = 0.0
-        for table in self._tables[1:]:
-            label = table["label"][0]
-            if label >= 0:
-                worst = max(worst, float(outage.takes(table).mean()))
-        return worst
+        if self._added is None:
+            added = concatenate([rows(0), *self._tables[1:]])
+            mine = added["label"] >= 0
+            self._added = {name: values[mine] for name, values in added.items()}
+        label, count = self._added["label"], len(self.incidents)
+        lost = np.bincount(label[outage.takes(self._added)], minlength=count)
+        return float((lost / np.bincount(label, minlength=count).clip(1)).max(initial=0.0))
 
     def colleague(self, officer: int, first: int, days: int, rng: Generator) -> int:
         """Somebody of the same unit whom no other incident has. Raises ValueError without one."""
