@@ -15,13 +15,12 @@ from models.alert import Kind
 class Label(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """One incident (labels.jsonl), or one honest trap (decoys.jsonl).
 
-    An incident of kind `report` is one that a report over a year should show, and no alert.
-
-    `level` runs from 1 (plain) to 4 (hidden); decoys have 0. `keys` gives the entities concerned by
-    entity kind: requester, unit, agency, tool, subject, case, source, and for a report
-    area. `start` and `end` are event time, both
-    inclusive. `detectors` are the functions that should tell it, `clauses` the policy clauses that
-    its searches breach. A decoy of kind `policy` may be noticed, but must not be called a breach.
+    An incident of kind `report` is one that a report over a year should show, and no alert. `level`
+    runs from 1 (plain) to 4 (evading); decoys have 0. `keys` gives the entities concerned by entity
+    kind: requester, unit, agency, tool, subject, case, source, and for a report area. `start` and
+    `end` are event time, both inclusive. `detectors` are the functions that should tell it,
+    `clauses` the policy clauses that its searches breach. A decoy of kind `policy` may be noticed,
+    but must not be called a breach.
     """
 
     incident: str

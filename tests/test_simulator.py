@@ -458,6 +458,9 @@ def test_misuse_that_shows_in_reasons_lists_and_outcomes(benchmark: Simulation) 
     assert all((one.candidates_requested or 0) > 50 for own in of_kind(benchmark, "S21", 1) for one in own)
     assert all((one.candidates_requested or 0) <= 50 for own in of_kind(benchmark, "S21", 4) for one in own)
     assert all(one.probe_edited for own in of_kind(benchmark, "S21") for one in own)
+    assert {"sketch", "celebrity"} <= {
+        one.image_source for own in of_kind(benchmark, "S21", 1) for one in own
+    }
     for own in of_kind(benchmark, "S22"):
         assert all(one.lead_issued and not one.corroborated and not one.arrest_made for one in own)
     for own in of_kind(benchmark, "S23"):

@@ -6,21 +6,24 @@ import numpy as np
 from numpy.random import Generator
 
 from bench.simulator.incident import EVADING, Incident
-from bench.simulator.searches import LIST_LENGTHS
+from bench.simulator.searches import IMAGES, LIST_LENGTHS
 from bench.simulator.world import World
 
 SCENARIO = "S21"
 DAYS = 14
 #: Length of the lists asked for, far beyond the 50 of policies; and scores in ten-thousandths.
 LONG_LISTS = (100, 200, 250)
+#: A drawing and the picture of a look-alike have been used as probes (Garvie).
+PROBES = ("cctv", "social_media", "sketch", "celebrity")
 THRESHOLD, BEST = 1000, 3500
 #: Searches for each person, every one with the probe edited otherwise.
 TRIES = 2
 
 
 def benchmark(world: World, level: int, rng: Generator) -> Incident:
-    """Two weeks of it; evading, with lists no longer than anybody's. The level counts deviations,
-    of at least one search: honest life hardly has any."""
+    """Two weeks of it, some with drawings and look-alikes; evading, with ordinary images and with
+    lists no longer than anybody's. The level counts deviations of how many edited probes the
+    officer would use."""
     first = world.scored_day(rng, DAYS)
     officer = world.pick_officer(rng, first, DAYS)
     expected = float(world.customs.edits[officer] * world.expected[officer, first : first + DAYS].sum())
@@ -32,6 +35,8 @@ def benchmark(world: World, level: int, rng: Generator) -> Incident:
         officer, first, DAYS, count, rng, requested=requested, returned=requested, score=score,
         threshold=THRESHOLD, edited=1, lead=0,
     )  # fmt: skip
+    if level < EVADING:
+        table["image"][:] = rng.choice(np.array([IMAGES.index(name) for name in PROBES]), count)
     for name in ("case", "subject"):
         table[name][:] = np.repeat(table[name][::TRIES], TRIES)[:count]
     return Incident(
