@@ -105,12 +105,13 @@ def evaluate(
     slack: timedelta = SLACK,
     rename: Rename | None = None,
 ) -> Evaluation:
-    """Evaluate alerts, in the order in which they were written, against labels.
+    """Evaluate alerts, in the order in which they were written, against labels; reports are left out.
 
     `first` and `last` (exclusive) limit alerts by their window's end and incidents by their start.
     `rename` gives the pseudonym of a requester id when alerts carry pseudonyms and labels do not.
     """
-    labels = [_renamed(one, rename) for one in labels if _between(one.start, first, last)]
+    alerting = [one for one in labels if one.kind != "report"]
+    labels = [_renamed(one, rename) for one in alerting if _between(one.start, first, last)]
     decoys = [_renamed(one, rename) for one in decoys if _between(one.start, first, last)]
     records = [one for one in latest(alerts) if _between(one.alert.window_end, first, last)]
     matches = [[record for record in records if _about(record, label, slack)] for label in labels]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -15,16 +15,18 @@ from models.alert import Kind
 class Label(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """One incident (labels.jsonl), or one honest trap (decoys.jsonl).
 
-    `level` runs from 1 (plain) to 4 (hidden); decoys have 0. `keys` gives the entities concerned by
-    entity kind: requester, unit, tool, subject, case, source. `start` and `end` are event time, both
-    inclusive. `detectors` are the functions that should tell it, `clauses` the policy clauses that
-    its searches breach. A decoy of kind `policy` may be noticed, but must not be called a breach.
+    An incident of kind `report` is one that a report over a year should show, and no alert. `level`
+    runs from 1 (plain) to 4 (evading); decoys have 0. `keys` gives the entities concerned by entity
+    kind: requester, unit, agency, tool, subject, case, source, and for a report area. `start` and
+    `end` are event time, both inclusive. `detectors` are the functions that should tell it,
+    `clauses` the policy clauses that its searches breach. A decoy of kind `policy` may be noticed,
+    but must not be called a breach.
     """
 
     incident: str
     scenario: str
     level: Annotated[int, Meta(ge=0, le=4)]
-    kind: Kind
+    kind: Kind | Literal["report"]
     title: str
     agency_id: str
     keys: dict[str, tuple[str, ...]]

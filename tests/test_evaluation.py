@@ -106,6 +106,13 @@ def test_a_policy_incident_asks_for_the_right_clause() -> None:
     assert noticed.told[0].alerts == ("a1",)
 
 
+def test_what_belongs_in_a_report_is_no_incident_that_alerts_could_tell() -> None:
+    fields = {name: getattr(BURST, name) for name in BURST.__struct_fields__}
+    evaluation = evaluate([alert()], [Label(**fields | {"kind": "report"})])
+    assert evaluation.told == ()
+    assert len(evaluation.false_alerts) == 1
+
+
 def test_policy_alerts_without_a_labelled_breach_are_false() -> None:
     evaluation = evaluate([breach(), breach(alert_id="p2", evidence=("e1",))], [BURST, BREACH])
     assert [one.alert_id for one in evaluation.false_policy] == ["p2"]

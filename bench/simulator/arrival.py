@@ -45,10 +45,10 @@ def deliver(world: World) -> Table:
 
 def _missed(table: Table, outage: Outage, rng: Generator) -> NDArray[np.bool_]:
     draw = rng.random(len(table["time"]))
-    during = (table["day"] >= outage.first) & (table["day"] < outage.last)
-    # Rows of other incidents stay, so that every labelled event is in the log.
-    ordinary = (table["label"] < 0) & (table["decoy"] < 0)
-    eligible = np.asarray(during & ordinary & (table["feed"] == outage.feed))
+    eligible = outage.takes(table)
+    if outage.share < 1:
+        # Rows of other incidents stay as long as that does not give the outage away.
+        eligible &= (table["label"] < 0) & (table["decoy"] < 0)
     # A loss of nothing would be no incident: in a quiet week the likeliest row goes.
     least = draw[eligible].min(initial=1.0)
     return np.asarray(eligible & (draw <= max(outage.share, least)))

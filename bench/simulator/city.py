@@ -62,6 +62,16 @@ class Habits:
     """Share of cases with a vague reason by day; over three times as many from 1 to 5 am."""
     pool: float = 0.12
     """Share of an officer's weeks at a workstation of the unit's pool."""
+    outside: float = 0.012
+    """Share of cases worked for another agency, where that is allowed."""
+    edited: float = 0.06
+    """Share of probes that were edited."""
+    reviewed: float = 0.7
+    """Share of leads that a second person looked at."""
+    corroborated: float = 0.88
+    """Share of leads with other evidence on record."""
+    arrested: float = 0.25
+    """Share of corroborated leads after which somebody was arrested."""
 
     def perturbed(self, seed: int) -> Habits:
         """The same city on another footing: every habit moved by up to about a tenth."""
@@ -70,7 +80,10 @@ class Habits:
             name: getattr(self, name) * float(rng.uniform(0.9, 1.1))
             for name in ("spread", "shock", "same_day", "colleague", "known_subject", "vague", "pool")
         }
-        return replace(self, **moved, case_tail=self.case_tail * float(rng.uniform(0.97, 1.03)))
+        moved["case_tail"] = self.case_tail * float(rng.uniform(0.97, 1.03))
+        for name in ("outside", "edited", "reviewed", "corroborated", "arrested"):
+            moved[name] = getattr(self, name) * float(rng.uniform(0.9, 1.1))
+        return replace(self, **moved)
 
 
 @dataclass(frozen=True)
@@ -90,12 +103,34 @@ class City:
     policies: tuple[str, ...] = ("los-angeles-2021",)
     second_tool_until: date | None = None
     """First day on which specialists may no longer use the second gallery; None: they always may."""
+    outside_until: date | None = None
+    """First day on which nobody may search for another agency; None: it is always allowed."""
+    clauses: str = "la"
+    """What the ids of the policy's clauses begin with."""
     habits: Habits = field(default_factory=Habits)
 
     @property
     def days(self) -> int:
         """Number of local days simulated."""
         return (self.last - self.first).days
+
+    @property
+    def scored(self) -> int:
+        """First day of the year that is scored, the last one."""
+        return max(0, self.days - 365)
+
+    @property
+    def areas(self) -> list[int]:
+        """Indices of the units that belong to an area."""
+        return [number for number, unit in enumerate(self.units) if unit.area]
+
+    def until(self, day: date | None) -> int:
+        """Day index of a first day without something; behind the last day when it never comes."""
+        return self.days if day is None else (day - self.first).days
+
+    def clause(self, name: str) -> str:
+        """The id of a clause of the city's policy, named by year and subject."""
+        return f"{self.clauses}-{name}"
 
     def unit(self, unit_id: str) -> int:
         """Index of a unit. Raises ValueError for an unknown one."""
@@ -136,12 +171,14 @@ def los_angeles() -> City:
         units=areas + specialists,
         feeds=feeds,
         second_tool_until=date(2020, 11, 13),
+        outside_until=date(2020, 11, 13),
     )
 
 
 def metropolis(per_year: int, years: int, seed: int) -> City:
     """The benchmark's city: 1,500 people in 12 areas and 6 specialist units, `years` whole years
-    that end with 2023. Habits differ a little from seed to seed."""
+    that end with 2023. Habits differ a little from seed to seed. Its policy is that of Los Angeles,
+    but for one clause: searches for other agencies are allowed."""
     feeds = (
         Feed("north-feed", "stream"),
         Feed("south-feed", "hourly"),
@@ -165,5 +202,7 @@ def metropolis(per_year: int, years: int, seed: int) -> City:
         per_day=per_year / 365.25,
         units=areas + specialists,
         feeds=feeds,
+        policies=("metropolis",),
+        clauses="metro",
         habits=Habits().perturbed(seed),
     )

@@ -14,18 +14,20 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from bench.simulator.clock import draw_seconds
-from bench.simulator.demand import Wave
+from bench.simulator.demand import Wave, public_holidays
 from bench.simulator.incident import Incident
 from bench.simulator.matters import FORM_DEFAULT, VAGUE
-from bench.simulator.protests import large
+from bench.simulator.protests import everywhere, large
 from bench.simulator.searches import IMAGES, MODES, Table, rows
-from bench.simulator.world import World
+from bench.simulator.world import CLIENT, World
 from models.alert import Kind
 
 Pick = Callable[[Table], NDArray[np.bool_]]
 
 #: How long each change explains an officer's unusual behaviour, days.
 SETTLING, RETURNING = 30, 14
+#: How long something new is a trap, days.
+ROLLED_OUT = 30
 HOMICIDE, ROBBERY = 6, 0
 
 
@@ -76,6 +78,100 @@ def quiet_demonstrations(world: World) -> None:
             title = f"{unit}: a demonstration of {protest.size} and no more searches than usual"
             where = _of_unit(Wave(number, first, last, 1.0))
             world.add_decoy(decoy("quiet-demonstration", title, {"unit": (unit,)}, first, last, where))
+
+
+def quiet_marches(world: World) -> None:
+    """Marches through the whole city in the scored year, after which nobody searched more."""
+    told = {one.days for one in world.incidents if "agency" in one.keys and "unit" in one.keys}
+    units = tuple(world.city.units[unit].unit_id for unit in world.city.areas)
+    for protest in everywhere(world.protests):
+        first, last = protest.day - 1, protest.day + 3
+        if first >= world.city.scored and last <= world.city.days and (first, last) not in told:
+            title = f"marches of {protest.size} and no more searches than usual"
+            world.add_decoy(decoy("quiet-march", title, {"unit": units}, first, last, _on_days(first, last)))
+
+
+def holidays(world: World) -> None:
+    """Public holidays of the scored year, on which little is searched; not those of which a silence
+    of the whole agency leaves nothing."""
+    outages = [one.outage for one in world.incidents if one.outage and "agency" in one.keys]
+    silent = {day for one in outages for day in range(one.first, one.last)}
+    for day, name in public_holidays(world.city).items():
+        if world.city.scored <= day < world.city.days and day not in silent:
+            world.add_decoy(decoy("holiday", name, {}, day, day + 1, _on_days(day, day + 1)))
+
+
+def major_incident(world: World, first: int, days: int, count: int, rng: Generator) -> None:
+    """Something terrible: all units work on it for some days, under very few report numbers."""
+    officers = min(400, max(40, count // 3))
+    duty = np.flatnonzero(world.roster.on_duty[: world.city.officers, first : first + days].all(axis=1))
+    who = rng.choice(rng.permutation(duty)[:officers], count)
+    day = np.sort(first + rng.geometric(0.5, count).clip(max=days) - 1)
+    second = draw_seconds(rng, world.roster.shift_on[who, day])
+    area = int(rng.choice(np.array(world.city.areas)))
+    reports = world.cases.open(np.full(3, first), np.full(3, area), np.full(3, 36_000))
+    table = rows(
+        count, officer=who, day=day, second=second, case=rng.choice(reports, count), matter=HOMICIDE,
+        subject=world.cases.meet(count), area=area, image=IMAGES.index("cctv"),
+        reason=world.reasons.index("shooting at the fairground, person of interest"),
+    )  # fmt: skip
+    keys = {"unit": (world.city.units[area].unit_id,), "agency": (world.city.agency_id,)}
+    title = f"{count} searches of all units after a shooting"
+    trap = decoy("major-incident", title, keys, first, first + days, table=table)
+    trap.cases = tuple(int(case) for case in reports)
+    world.add_decoy(trap)
+
+
+# What follows changes honest life itself and comes before the incidents.
+
+
+def tool_rollout(world: World, unit: int, first: int) -> None:
+    """A bureau gets a tool that is approved from that day on, and uses it for one case in three."""
+    tool = world.tool("State Photo System")
+    world.approved[tool] = first
+    table = world.honest
+    table["tool"][
+        (table["unit"] == unit) & (table["day"] >= first) & (table["tool"] == 0) & (table["case"] % 3 == 2)
+    ] = tool
+    keys = {"unit": (world.city.units[unit].unit_id,), "tool": (world.tools[tool],)}
+    last = min(first + ROLLED_OUT, world.city.days)
+    title = f"{world.city.units[unit].unit_id} begins to use a tool that was just approved"
+    world.add_decoy(decoy("tool-rollout", title, keys, first, last, _on_days(first, last, "tool", (tool,))))
+
+
+def new_workstations(world: World, unit: int, first: int) -> None:
+    """Everybody in a unit gets a new workstation on one day."""
+    table, station_on = world.honest, world.roster.station_on
+    new = {}
+    for officer in np.flatnonzero(world.roster.unit_on[: world.city.officers, first] == unit).tolist():
+        new[officer] = len(world.stations)
+        world.stations.append(f"ws-{world.city.units[unit].unit_id}-{len(new)}")
+        world.new_desks[officer] = (first, new[officer])
+        seat = station_on[officer, first:]
+        seat[seat == officer] = new[officer]
+    # By officer, so that the table is walked through once.
+    desk = np.arange(len(world.roster.requester_ids))
+    desk[list(new)] = list(new.values())
+    own = (table["station"] == table["officer"]) & (table["day"] >= first)
+    table["station"][own] = desk[table["officer"][own]]
+    keys = {"unit": (world.city.units[unit].unit_id,)}
+    last = min(first + ROLLED_OUT, world.city.days)
+    title = f"{world.city.units[unit].unit_id}: {len(new)} new workstations"
+    where = _on_days(first, last, "station", tuple(new.values()))
+    world.add_decoy(decoy("new-workstations", title, keys, first, last, where))
+
+
+def vendor_rename(world: World, first: int) -> None:
+    """The county's client goes by another name from one day on; the register knows it as an alias."""
+    new = world.tool("LACRIS Photo Manager")
+    world.renamed[CLIENT] = new
+    table = world.honest
+    table["tool"][(table["tool"] == CLIENT) & (table["day"] >= first)] = new
+    last = min(first + ROLLED_OUT, world.city.days)
+    title = f"{world.tools[CLIENT]} is now called {world.tools[new]}"
+    keys = {"tool": (world.tools[new],)}
+    where = _on_days(first, last, "tool", (new,))
+    world.add_decoy(decoy("vendor-rename", title, keys, first, last, where))
 
 
 def clock_changes(world: World) -> None:
@@ -159,6 +255,16 @@ def _of_officer(officer: int, first: int, last: int) -> Pick:
 
 def _of_unit(wave: Wave) -> Pick:
     return lambda log: (log["unit"] == wave.unit) & (log["day"] >= wave.first) & (log["day"] < wave.last)
+
+
+def _on_days(first: int, last: int, column: str = "", values: tuple[int, ...] = ()) -> Pick:
+    """Rows of some days, all or those with one of the values in a column."""
+
+    def pick(log: Table) -> NDArray[np.bool_]:
+        days = (log["day"] >= first) & (log["day"] < last)
+        return days & np.isin(log[column], values) if column else days
+
+    return pick
 
 
 def _at_night(day: int) -> Pick:

@@ -69,15 +69,22 @@ def draw_cases(expected: Floats, rng: Generator) -> tuple[Ints, Ints]:
     return np.repeat(officer, times), np.repeat(day, times)
 
 
+def public_holidays(city: City) -> dict[int, str]:
+    """The public holidays by day index."""
+    years = range(city.first.year, city.last.year + 1)
+    closed = holidays.country_holidays("US", subdiv="CA", years=years)
+    return {(on - city.first).days: name for on, name in sorted(closed.items())}
+
+
 def _rhythm(city: City) -> Floats:
     """Weekday, season and holidays, mean about 1, one value a day."""
-    closed = holidays.country_holidays("US", subdiv="CA", years=range(city.first.year, city.last.year + 1))
+    closed = public_holidays(city)
     weekday = np.asarray(WEEKDAYS) / np.mean(WEEKDAYS)
     value = np.empty(city.days)
     for day in range(city.days):
         on = city.first + timedelta(days=day)
         season = 1.0 + 0.06 * np.sin(2 * np.pi * (on.timetuple().tm_yday - 100) / 365.25)
-        value[day] = weekday[on.weekday()] * season * (HOLIDAY if on in closed else 1.0)
+        value[day] = weekday[on.weekday()] * season * (HOLIDAY if day in closed else 1.0)
     return value
 
 

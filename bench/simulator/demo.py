@@ -74,7 +74,7 @@ def _unapproved_tool(world: World, first: int, ban: int) -> None:
     spellings = unapproved_tool.SPELLINGS
     before = unapproved_tool.searches_in_tool(world, officers, first, ban - first, 25, spellings[:3], rng)
     after = unapproved_tool.searches_in_tool(world, officers, ban + 4, 40, 15, spellings, rng)
-    world.add(unapproved_tool.breach(world, after, officers, 1, unapproved_tool.CLAUSES))
+    world.add(unapproved_tool.breach(world, after, officers, 1))
     keys = {"requester": tuple(world.requester(officer) for officer in officers)}
     title = "25 searches in a tool that nothing forbade yet"
     world.add_decoy(decoys.decoy("lawful-tool", title, keys, first, ban, table=before, kind="policy"))

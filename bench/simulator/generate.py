@@ -19,6 +19,8 @@ from bench.simulator.writing import Written, write
 
 DEMO = "demo"
 SCALES = (*VOLUMES, DEMO)
+#: The shipped policy that a made-up city's is modelled on, but for one clause.
+MODEL, NOT_OURS = "los-angeles-2021.yaml", "-outside-agencies"
 
 
 def build(scale: str, seed: int, years: int = 3) -> World:
@@ -44,11 +46,30 @@ def simulate(world: World, out: Path, shipped: Path) -> Written:
     calendar: Iterable[dict[str, str]] = (protest.line(world.city) for protest in world.protests)
     if not world.protests:
         calendar = read_real(shipped / "calendar.csv", world.city.agency_id)
-    return write(world, deliver(world), out, calendar, tools(world.city, shipped / "tools.yaml"))
+    register = tools(world, shipped / "tools.yaml")
+    return write(world, deliver(world), out, calendar, register, packs(world.city, shipped / "policy"))
 
 
-def tools(city: City, shipped: Path) -> dict[str, Any]:
+def packs(city: City, shipped: Path) -> dict[str, Any]:
+    """The policies of a city that are not shipped, by name: that of Los Angeles without the clause
+    on outside agencies, under ids of its own."""
+    made: dict[str, Any] = {}
+    for name in city.policies:
+        if not (shipped / f"{name}.yaml").exists():
+            pack = yaml.safe_load((shipped / MODEL).read_text(encoding="utf-8"))
+            clauses = [one for one in pack["clauses"] if not one["id"].endswith(NOT_OURS)]
+            for one in clauses:
+                one["id"] = city.clause(one["id"].partition("-")[2])
+            made[name] = pack | {
+                "name": name, "title": f"{city.name}: rules as in Los Angeles", "jurisdiction": city.name,
+                "clauses": clauses,
+            }  # fmt: skip
+    return made
+
+
+def tools(world: World, shipped: Path) -> dict[str, Any]:
     """The shipped register of tools, with those that the simulated agency may use."""
+    city = world.city
     register: dict[str, Any] = yaml.safe_load(shipped.read_text(encoding="utf-8"))
     approval: dict[str, Any] = {
         "agency_id": city.agency_id,
@@ -61,9 +82,19 @@ def tools(city: City, shipped: Path) -> dict[str, Any]:
             approvals.append(_dated(approval))
     if city.second_tool_until is not None:
         approval["valid_to"] = city.second_tool_until.isoformat()
-    name = TOOLS[SECOND]
-    register["tools"].append({"tool": name.lower(), "name": name, "approvals": [_dated(approval)]})
+    register["tools"].append(_tool(TOOLS[SECOND], approval))
+    for new, day in world.approved.items():
+        since = approval | {"valid_from": world.clock.date(day).isoformat()}
+        register["tools"].append(_tool(world.tools[new], since))
+    for old, new in world.renamed.items():
+        for tool in register["tools"]:
+            if world.tools[old] in tool.get("aliases", ()):
+                tool["aliases"].append(world.tools[new])
     return register
+
+
+def _tool(name: str, approval: dict[str, Any]) -> dict[str, Any]:
+    return {"tool": name.lower().replace(" ", "-"), "name": name, "approvals": [_dated(approval)]}
 
 
 def _dated(approval: dict[str, Any]) -> dict[str, Any]:

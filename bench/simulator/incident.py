@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,24 +12,44 @@ from numpy.typing import NDArray
 from bench.simulator.searches import Table
 from models.alert import Kind
 
-#: Strength of an incident at each level, in standard deviations of honest behaviour.
-LEVEL_SD = {1: 10.0, 2: 5.0, 3: 3.0}
+#: Strength of an incident at each level, in standard deviations of honest behaviour. Level 4 is as
+#: strong as 3, and evades: what that means is the scenario's own.
+LEVEL_SD = {1: 10.0, 2: 5.0, 3: 3.0, 4: 3.0}
+EVADING = 4
 
 
 @dataclass(frozen=True)
 class Outage:
-    """Rows of one feed that never reach the log, on days `first` to `last` (exclusive).
+    """Rows that never reach the log, on days `first` to `last` (exclusive): those of a feed, an
+    officer or a tool, or of all when neither is given.
 
     `share` of the rows are lost. With `renumbered` the feed's counter does not know of them, as
     when the gateway itself is down; without, they leave gaps in the sequence, as when rows are
     taken out of a finished log.
     """
 
-    feed: int
+    feed: int | None
     first: int
     last: int
     share: float = 1.0
     renumbered: bool = True
+    officer: int | None = None
+    tool: int | None = None
+
+    def takes(self, table: Table) -> NDArray[np.bool_]:
+        """The rows that it may take."""
+        taken = np.asarray((table["day"] >= self.first) & (table["day"] < self.last))
+        for name in ("feed", "officer", "tool"):
+            only = getattr(self, name)
+            if only is not None:
+                taken &= table[name] == only
+        return taken
+
+    def meets(self, other: Outage, apart: int) -> bool:
+        """Whether two outages could be taken for one: the same rows, less than `apart` days between."""
+        shared = self.feed is None or other.feed is None or self.feed == other.feed
+        narrow = any(one is not None for one in (self.officer, self.tool, other.officer, other.tool))
+        return shared and not narrow and self.first < other.last + apart and other.first < self.last + apart
 
 
 @dataclass
@@ -41,7 +62,7 @@ class Incident:
 
     scenario: str
     level: int
-    kind: Kind
+    kind: Kind | Literal["report"]
     title: str
     keys: dict[str, tuple[str, ...]]
     detectors: tuple[str, ...] = ()

@@ -26,6 +26,11 @@ IMAGES = (
 IMAGE_WEIGHTS = (0.20, 0.53, 0.21, 0, 0, 0, 0, 0, 0, 0.06)
 MODES = ("manual", "hotlist", "batch")
 VAGUE_HOURS = (1, 4)
+#: Lengths of the candidate list that officers ask for; everybody has a usual one, and in one of
+#: so many cases takes another.
+LIST_LENGTHS = (10, 20, 25, 50)
+LIST_WEIGHTS = (0.15, 0.5, 0.2, 0.15)
+OTHER_LIST = 7
 
 #: Marks a value that `complete` fills in as honest life has it.
 UNSET = -9
@@ -35,7 +40,8 @@ COLUMNS = {
     "officer": UNSET, "day": UNSET, "second": UNSET, "case": UNSET, "subject": UNSET, "probe": UNSET,
     "unit": UNSET, "feed": UNSET, "matter": UNSET, "reason": UNSET, "image": UNSET, "tool": 0,
     "station": UNSET, "mode": 0, "requested": UNSET, "returned": UNSET, "score": UNSET, "lead": UNSET,
-    "label": NONE, "decoy": NONE, "lost": 0, "jitter": UNSET,
+    "area": UNSET, "asked": UNSET, "threshold": UNSET, "edited": UNSET, "reviewer": UNSET,
+    "corroborated": UNSET, "arrest": UNSET, "label": NONE, "decoy": NONE, "lost": 0, "jitter": UNSET,
 }  # fmt: skip
 
 
@@ -134,33 +140,38 @@ def honest_searches(roster: Roster, cases: Casebook, officer: Ints, day: Ints, r
     return rows(len(origin), officer=who, day=when, second=at, case=case[origin], subject=about)
 
 
-def complete(table: Table, roster: Roster, cases: Casebook, rng: Generator) -> Table:
-    """Fill in what is unset, as honest life has it: unit, feed, workstation, reason, result."""
+def fill(table: Table, name: str, values: NDArray[Any]) -> None:
+    """Set a column where it is unset."""
+    unset = table[name] == UNSET
+    table[name][unset] = np.asarray(values, dtype=np.int64)[unset]
+
+
+def complete(table: Table, roster: Roster, cases: Casebook, lists: Ints, rng: Generator) -> None:
+    """Fill in what is unset, as honest life has it: unit, feed, workstation, reason, candidates.
+
+    `lists` has the length of the candidate list that each officer usually asks for.
+    """
     count = length(table)
-
-    def fill(name: str, values: NDArray[Any]) -> None:
-        unset = table[name] == UNSET
-        table[name][unset] = np.asarray(values, dtype=np.int64)[unset]
-
     table["day"], table["second"] = table["day"] + table["second"] // DAY, table["second"] % DAY
     officer, day, case = table["officer"], table["day"], table["case"]
     feed_of = np.array([unit.feed for unit in roster.city.units])
     posted = roster.unit_on[officer, day]
-    fill("unit", np.where(posted >= 0, posted, cases.column("unit")[case]))
-    fill("feed", feed_of[table["unit"]])
-    fill("station", roster.station_on[officer, day])
+    fill(table, "unit", np.where(posted >= 0, posted, cases.column("unit")[case]))
+    fill(table, "feed", feed_of[table["unit"]])
+    fill(table, "station", roster.station_on[officer, day])
     for name in ("matter", "image", "reason"):
-        fill(name, cases.column(name)[case])
-    fill("probe", np.where(rng.random(count) < 0.35, case * 16, case * 16 + rng.integers(1, 16, count)))
-    requested = rng.choice(np.array([10, 20, 25, 50]), count, p=[0.15, 0.5, 0.2, 0.15])
-    fill("requested", requested)
+        fill(table, name, cases.column(name)[case])
+    fill(
+        table, "probe", np.where(rng.random(count) < 0.35, case * 16, case * 16 + rng.integers(1, 16, count))
+    )
+    other = rng.choice(np.array(LIST_LENGTHS), count, p=LIST_WEIGHTS)
+    fill(table, "requested", np.where(case % OTHER_LIST == 0, other, lists[officer]))
     score = rng.beta(6.0, 3.0, count)
-    found = np.where(score < 0.4, 0, rng.binomial(table["requested"], score.clip(0, 1)))
-    fill("returned", found)
-    fill("score", (score * 10_000).round())
-    fill("lead", (score > 0.78) & (table["returned"] > 0))
-    fill("jitter", rng.integers(0, 1000, count))
-    return table
+    found = np.where(score < 0.4, 0, rng.binomial(other, score.clip(0, 1)))
+    fill(table, "returned", found * table["requested"] // other)
+    fill(table, "score", (score * 10_000).round())
+    fill(table, "lead", (score > 0.78) & (table["returned"] > 0))
+    fill(table, "jitter", rng.integers(0, 1000, count))
 
 
 def spread_over(

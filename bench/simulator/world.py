@@ -9,8 +9,9 @@ from numpy.random import Generator
 
 from bench.simulator.city import City
 from bench.simulator.clock import DAY, Floats, Ints, LocalClock
+from bench.simulator.customs import Customs
 from bench.simulator.demand import Wave, draw_cases, intensity
-from bench.simulator.incident import LEVEL_SD, Incident
+from bench.simulator.incident import LEVEL_SD, Incident, Outage
 from bench.simulator.matters import Reasons
 from bench.simulator.protests import Protest
 from bench.simulator.roster import Roster, recruit
@@ -33,6 +34,7 @@ TOOLS = ("LACRIS", "LACRIS DMS", "NGI-IPS")
 SPECIAL_CASES = 3
 #: Case loads, relative to the mean, of officers who neither hardly search nor search all day.
 AVERAGE_LOAD = (0.25, 3.0)
+ANY_LOAD = (0.0, np.inf)
 
 
 @dataclass
@@ -47,6 +49,7 @@ class World:
     def __post_init__(self) -> None:
         self.clock = LocalClock(self.city.timezone, self.city.first, self.city.days)
         self.roster: Roster = recruit(self.city, self.seed)
+        self.customs = Customs(self.city, self.roster, self.seed)
         self.reasons = Reasons()
         self.tools = list(TOOLS)
         self.stations = self.roster.stations()
@@ -54,22 +57,28 @@ class World:
         self.expected: Floats = intensity(self.city, self.roster, self.seed, self.waves)
         self.incidents: list[Incident] = []
         self.decoys: list[Incident] = []
+        self.approved: dict[int, int] = {}
+        """Tools that are rolled out, with the day from which they are approved."""
+        self.renamed: dict[int, int] = {}
+        """Tools that go by a new name, with the tool whose name that is."""
+        self.new_desks: dict[int, tuple[int, int]] = {}
+        """Officers who get a new workstation: from which day on, and its index."""
         self._used: set[int] = set()
+        self._added: Table | None = None
         self._tables = [self._honest()]
 
     def _honest(self) -> Table:
         rng = generator(self.seed, "searches")
         officer, day = draw_cases(self.expected, generator(self.seed, "demand"))
-        table = complete(
-            honest_searches(self.roster, self.cases, officer, day, rng), self.roster, self.cases, rng
-        )
+        table = honest_searches(self.roster, self.cases, officer, day, rng)
+        complete(table, self.roster, self.cases, self.customs.lists, rng)
+        self.customs.record(table, generator(self.seed, "customs", "honest"))
         specialist = np.array([not unit.area for unit in self.city.units])
         special = specialist[table["unit"]]
         client = special & (table["case"] % SPECIAL_CASES == 0)
         table["tool"][client] = CLIENT
         table["feed"][client] = self.city.feed("dms-client")
-        until = self.city.second_tool_until
-        allowed = table["day"] < (self.city.days if until is None else self.clock.index(until))
+        allowed = table["day"] < self.city.until(self.city.second_tool_until)
         table["tool"][special & allowed & (table["case"] % (4 * SPECIAL_CASES) == 1)] = SECOND
         return table
 
@@ -88,10 +97,13 @@ class World:
 
     def _take(self, incident: Incident, column: str, known: list[Incident]) -> None:
         if incident.rows is not None:
+            table = incident.rows
             rng = generator(self.seed, "complete", column, len(known))
-            table = complete(incident.rows, self.roster, self.cases, rng)
+            complete(table, self.roster, self.cases, self.customs.lists, rng)
+            self.customs.record(table, generator(self.seed, "customs", column, len(known)))
             table[column][:] = len(known)
             self._tables.append(table)
+            self._added = None
         known.append(incident)
 
     def searches(self) -> Table:
@@ -114,6 +126,11 @@ class World:
     def requester(self, officer: int) -> str:
         """The requester id of an officer."""
         return self.roster.requester_ids[officer]
+
+    def desk(self, officer: int, day: int) -> int:
+        """The index of an officer's own workstation."""
+        since, new = self.new_desks.get(officer, (self.city.days, officer))
+        return new if day >= since else officer
 
     def unit_of(self, officer: int, day: int) -> str:
         """The unit id of an officer on a day."""
@@ -152,12 +169,38 @@ class World:
 
     def scored_day(self, rng: Generator, length: int) -> int:
         """A random first day of something of `length` days in the last year simulated."""
-        return int(rng.integers(max(0, self.city.days - 365), self.city.days - length))
+        return int(rng.integers(self.city.scored, self.city.days - length))
 
-    def excess(self, expected: float, level: int) -> int:
-        """Cases to add to `expected` ones for a level: so many standard deviations, at least two."""
+    def excess(self, expected: float | Floats, level: int, deviation: float = 0.5) -> int:
+        """Cases to add to `expected` ones for a level: so many standard deviations, at least two.
+
+        Several expectations are those of units that are busy independently. `deviation` is the
+        least standard deviation: what is done less than once in four such spans is measured as if
+        it were, and what honest life hardly has by whole searches.
+        """
         shock = self.city.habits.shock
-        return max(2, int(np.ceil(LEVEL_SD[level] * np.sqrt(expected + (shock * expected) ** 2 / 4))))
+        variance = float(np.sum(expected + (shock * np.asarray(expected)) ** 2 / 4))
+        return max(2, int(np.ceil(LEVEL_SD[level] * max(deviation, np.sqrt(variance)))))
+
+    def harm(self, outage: Outage) -> float:
+        """The largest share of an incident's rows that an outage would take out of the log."""
+        if self._added is None:
+            added = concatenate([rows(0), *self._tables[1:]])
+            mine = added["label"] >= 0
+            self._added = {name: values[mine] for name, values in added.items()}
+        label, count = self._added["label"], len(self.incidents)
+        lost = np.bincount(label[outage.takes(self._added)], minlength=count)
+        return float((lost / np.bincount(label, minlength=count).clip(1)).max(initial=0.0))
+
+    def colleague(self, officer: int, first: int, days: int, rng: Generator) -> int:
+        """Somebody of the same unit whom no other incident has. Raises ValueError without one."""
+        unit = int(self.roster.unit_on[officer, first])
+        return self.pick_officer(rng, first, days, unit, load=ANY_LOAD)
+
+    def old_case(self, unit: int, before: int, rng: Generator) -> int | None:
+        """A case that a unit worked on before a day; None when there was none."""
+        older = np.flatnonzero((self.honest["unit"] == unit) & (self.honest["day"] < before))
+        return int(self.honest["case"][rng.choice(older)]) if len(older) else None
 
     def misuse(
         self, officer: int, first: int, days: int, count: int, rng: Generator, **columns: int | Ints

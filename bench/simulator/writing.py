@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ from bench.simulator.incident import Incident
 from bench.simulator.matters import ALL_MATTERS
 from bench.simulator.protests import COLUMNS as CALENDAR_COLUMNS
 from bench.simulator.searches import IMAGES, MODES, Table
-from bench.simulator.world import CLIENT, World
+from bench.simulator.world import CLIENT, LACRIS, World
 from models.search import Search, encode_search
 
 #: Searches made into bytes at a time: enough to be quick, little enough to stay small.
@@ -28,6 +28,7 @@ ROSTER_COLUMNS = (
 )  # fmt: skip
 #: Galleries of the county's system, of the second tool, and of everything else.
 GALLERIES = ("county-mugshots", "ngi-photos", "web-images")
+STATE_PHOTOS = "state-photos"
 VERSIONS = {2018: "4.1", 2019: "4.2", 2020: "5.0", 2021: "5.1", 2022: "5.3", 2023: "6.0"}
 
 
@@ -41,7 +42,12 @@ class Written:
 
 
 def write(
-    world: World, table: Table, out: Path, calendar: Iterable[dict[str, str]], tools: object
+    world: World,
+    table: Table,
+    out: Path,
+    calendar: Iterable[dict[str, str]],
+    tools: object,
+    packs: Mapping[str, object],
 ) -> Written:
     """Write events, labels and reference data into a directory, which is made when missing."""
     out.mkdir(parents=True, exist_ok=True)
@@ -63,6 +69,9 @@ def write(
     _write_yaml(out / "agencies.yaml", {"agencies": [{**agency, "policies": list(city.policies)}]})
     _write_yaml(out / "sources.yaml", {"sources": sources})
     _write_yaml(out / "tools.yaml", tools)
+    for name, pack in packs.items():
+        (out / "policy").mkdir(exist_ok=True)
+        _write_yaml(out / "policy" / f"{name}.yaml", pack)
     return Written(len(table["time"]), incidents, decoys)
 
 
@@ -80,13 +89,22 @@ def searches(world: World, table: Table) -> Iterator[Search]:
     units = [unit.unit_id for unit in city.units]
     feeds = [feed.source_id for feed in city.feeds]
     galleries = [GALLERIES[max(0, min(tool - 1, 2))] for tool in range(len(world.tools))]
+    for tool in world.approved:
+        galleries[tool] = STATE_PHOTOS
+    for old, new in world.renamed.items():
+        galleries[new] = galleries[old]
+    versioned = {LACRIS, CLIENT, *world.renamed.values()}
+    # Index -1 of the last two stands for what is not recorded.
+    agencies = [*world.customs.agencies, None]
+    known = (False, True, None)
     texts = [text or None for text in world.reasons.texts]
     expiry = roster.training_expiry(table["officer"], table["day"])
     columns = (
         table["time"], table["arrival"], table["feed"], table["sequence"], table["officer"],
         table["unit"], table["tool"], table["matter"], table["image"], table["day"], table["reason"],
         table["station"], table["mode"], table["requested"], table["returned"], table["score"],
-        table["lead"], table["subject"], expiry,
+        table["lead"], table["subject"], expiry, table["area"], table["asked"], table["threshold"],
+        table["edited"], table["reviewer"], table["corroborated"], table["arrest"],
     )  # fmt: skip
     names = case_numbers(world, table["case"])
     probes = [f"{mix(value, world.seed + 1):016x}" for value in table["probe"].tolist()]
@@ -96,7 +114,8 @@ def searches(world: World, table: Table) -> Iterator[Search]:
         zip(*(column.tolist() for column in columns), strict=True), names, probes, strict=True
     ):
         (time, arrival, feed, sequence, officer, unit, tool, matter, image, day, reason, station, mode,
-         requested, returned, score, lead, subject, expires) = row  # fmt: skip
+         requested, returned, score, lead, subject, expires, area, asked, threshold, edited, reviewer,
+         corroborated, arrest) = row  # fmt: skip
         automatic = mode != 0
         if expires not in days:
             days[expires] = (city.first + timedelta(days=expires)).isoformat()
@@ -107,12 +126,13 @@ def searches(world: World, table: Table) -> Iterator[Search]:
             source_sequence=sequence,
             ingest_time=EPOCH + timedelta(milliseconds=arrival),
             requester_id=roster.requester_ids[officer],
+            requesting_agency=agencies[asked],
             agency_id=city.agency_id,
             unit_id=units[unit],
             role=roster.role(officer, unit),
             training_expires_on=days[expires],
             tool=world.tools[tool],
-            tool_version=VERSIONS.get(years[day], "4.0") if tool <= CLIENT else None,
+            tool_version=VERSIONS.get(years[day], "4.0") if tool in versioned else None,
             gallery=galleries[tool],
             case_number=case,
             offence_code=ALL_MATTERS[matter].code or None,
@@ -120,16 +140,20 @@ def searches(world: World, table: Table) -> Iterator[Search]:
             reason_text=texts[reason],
             image_source=IMAGES[image],  # type: ignore[arg-type]
             probe_hash=probe,
+            probe_edited=known[edited],
             subject_ref=f"{mix(subject, world.seed):016x}",
             candidates_requested=requested,
             candidates_returned=returned,
             top_score=score / 10_000 if returned else None,
+            threshold=threshold / 10_000 if threshold >= 0 else None,
             search_type=MODES[mode],  # type: ignore[arg-type]
             workstation_id=world.stations[station],
             access_channel="service" if automatic else "desktop",
-            incident_area=areas[unit],
+            incident_area=areas[area] if area >= 0 else None,
             lead_issued=bool(lead) or None,
-            corroborated=True if lead else None,
+            second_reviewer_id=roster.requester_ids[reviewer] if reviewer >= 0 else None,
+            corroborated=known[corroborated],
+            arrest_made=known[arrest],
         )
 
 

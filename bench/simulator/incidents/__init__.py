@@ -2,7 +2,8 @@
 
 Each file has `SCENARIO`, its short name in the labels, and `benchmark(world, level, rng)`, which
 makes one incident of that level somewhere in the last year simulated, or returns None when the
-city offers no place for it. Levels: 1 is ten standard deviations, 2 five, 3 three.
+city offers no place for it. Levels: 1 is ten standard deviations, 2 five, 3 three; 4 is three with an
+evasion, which the file's `benchmark` names.
 """
 
 from __future__ import annotations

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.random import Generator
 
-from bench.simulator.incident import Incident
+from bench.simulator.incident import EVADING, Incident
 from bench.simulator.searches import IMAGES, concatenate
 from bench.simulator.world import World
 
 SCENARIO = "body-worn"
-#: Clauses of the pack los-angeles-2021 that forbid it.
-CLAUSES = ("la-2021-no-body-worn-or-in-car",)
-SEARCHES = {1: 8, 2: 3, 3: 1}
+#: The clause that forbids it, and the searches at each level.
+CLAUSE = "2021-no-body-worn-or-in-car"
+SEARCHES = {1: 8, 2: 3, 3: 1, 4: 1}
 
 
 def body_worn(
@@ -33,13 +33,20 @@ def body_worn(
         title=f"{count} searches with images from body-worn cameras",
         keys={"requester": tuple(world.requester(officer) for officer in officers)},
         detectors=("policy_clause",),
-        clauses=CLAUSES,
+        clauses=(world.city.clause(CLAUSE),),
         rows=concatenate(tables),
     )
 
 
 def benchmark(world: World, level: int, rng: Generator) -> Incident:
-    """One officer within a week."""
+    """One officer within a week; evading, at the own desk with a colleague's account."""
     first = world.scored_day(rng, 7)
     officer = world.pick_officer(rng, first, 7)
-    return body_worn(world, [officer], first, 7, SEARCHES[level], level, rng)
+    if level < EVADING:
+        return body_worn(world, [officer], first, 7, SEARCHES[level], level, rng)
+    account = world.colleague(officer, first, 7, rng)
+    incident = body_worn(world, [account], first, 7, SEARCHES[level], level, rng)
+    if incident.rows is not None:
+        incident.rows["station"][:] = world.desk(officer, first)
+    incident.keys["requester"] += (world.requester(officer),)
+    return incident

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numpy.random import Generator
 
-from bench.simulator.incident import Incident
+from bench.simulator.incident import EVADING, Incident
 from bench.simulator.world import World
 
 SCENARIO = "S1"
@@ -26,8 +26,9 @@ def burst(
 
 
 def benchmark(world: World, level: int, rng: Generator) -> Incident:
-    """A burst of one day."""
-    first = world.scored_day(rng, 1)
-    officer = world.pick_officer(rng, first, 1)
+    """A burst of one day; evading, the same spread over three."""
+    days = 3 if level == EVADING else 1
+    first = world.scored_day(rng, days)
+    officer = world.pick_officer(rng, first, days)
     expected = float(world.expected[officer, first])
-    return burst(world, officer, first, 1, world.excess(expected, level), level, rng)
+    return burst(world, officer, first, days, world.excess(expected, level), level, rng)

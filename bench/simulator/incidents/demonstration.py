@@ -10,10 +10,10 @@ import numpy as np
 from numpy.random import Generator
 
 from bench.simulator.clock import DAY, draw_seconds
-from bench.simulator.incident import Incident
+from bench.simulator.incident import EVADING, Incident
 from bench.simulator.matters import UNSTATED
 from bench.simulator.protests import large
-from bench.simulator.searches import IMAGES, Table, rows
+from bench.simulator.searches import IMAGES, UNSET, Table, rows
 from bench.simulator.world import World
 
 SCENARIO = "S6"
@@ -69,7 +69,8 @@ def surge(
 
 
 def benchmark(world: World, level: int, rng: Generator) -> Incident | None:
-    """Extra searches of one area from the day before to two days after a large demonstration."""
+    """Extra searches of one area from the day before to two days after a large demonstration;
+    evading, under ordinary crimes and with ordinary images."""
     held = [one for one in large(world.protests) if world.city.days - 365 <= one.day < world.city.days - 3]
     taken = {str(one.keys["unit"]) + str(one.days) for one in world.incidents if one.scenario == SCENARIO}
     for choice in rng.permutation(len(held)):
@@ -82,12 +83,20 @@ def benchmark(world: World, level: int, rng: Generator) -> Incident | None:
         expected = float((world.expected[:, days[0] : days[1]] * here).sum())
         day_of = np.sort(rng.integers(days[0], days[1], world.excess(expected, level)))
         table, team = searches_after(world, unit, day_of, 0.4, rng)
+        if level == EVADING:
+            disguise(table)
         incident = _incident(
             world, unit, level, table, team, f"extra searches round a demonstration of {protest.size}"
         )
         incident.days = days
         return incident
     return None
+
+
+def disguise(table: Table) -> None:
+    """Take away what betrays the searches: matter, reason and image become those of honest cases."""
+    for name in ("matter", "reason", "image"):
+        table[name][:] = UNSET
 
 
 def _incident(

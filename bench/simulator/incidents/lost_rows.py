@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from numpy.random import Generator
 
-from bench.simulator.incident import Incident, Outage
-from bench.simulator.incidents.silence import quiet_days
+from bench.simulator.incident import EVADING, Incident, Outage
+from bench.simulator.incidents.silence import BUSY_FEEDS, quiet_days
 from bench.simulator.world import World
 
 SCENARIO = "S15"
-SHARE = {1: 0.7, 2: 0.5, 3: 0.3}
+SHARE = {1: 0.7, 2: 0.5, 3: 0.3, 4: 0.3}
 DAYS = 10
 
 
@@ -33,7 +33,9 @@ def lost_rows(
 
 
 def benchmark(world: World, level: int, rng: Generator) -> Incident:
-    """Ten days of a busy source, with a gap or without."""
-    first = quiet_days(world, rng, DAYS)
-    renumbered = bool(rng.random() < 0.5)
-    return lost_rows(world, int(rng.integers(0, 3)), first, DAYS, SHARE[level], renumbered, level)
+    """Ten days of a busy source, with gaps and without in turn; evading, always without."""
+    feed = int(rng.integers(0, BUSY_FEEDS))
+    first = quiet_days(world, rng, feed, DAYS)
+    before = [one for one in world.incidents if one.scenario == SCENARIO and one.level == level]
+    renumbered = level == EVADING or len(before) % 2 == 1
+    return lost_rows(world, feed, first, DAYS, SHARE[level], renumbered, level)

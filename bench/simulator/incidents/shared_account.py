@@ -8,14 +8,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.random import Generator
 
-from bench.simulator.incident import Incident
+from bench.simulator.incident import EVADING, Incident
 from bench.simulator.searches import Table, concatenate, rows
 from bench.simulator.world import World
 
 SCENARIO = "S11"
 #: Case load of the owner, relative to the mean: an account worth borrowing, whose habits are known.
 WELL_USED = (1.5, 6.0)
-SEARCHES = {1: 24, 2: 12, 3: 6}
+SEARCHES = {1: 24, 2: 12, 3: 6, 4: 6}
+#: When the stranger begins, by the owner's shift: outside of it, or evading within.
+ELSEWHEN = {0: 19 * 3600, 1: 8 * 3600, 2: 12 * 3600}
+MEANWHILE = {0: 9 * 3600, 1: 16 * 3600, 2: 22 * 3600}
 
 
 def shared_account(
@@ -26,7 +29,9 @@ def shared_account(
     unit = int(world.roster.unit_on[officer, first])
     elsewhere = (unit + len(world.city.units) // 2) % len(world.city.units)
     station = world.stations.index(f"pool-{world.city.units[elsewhere].unit_id}-2")
-    foreign = _session(world, officer, unit, first, count, station, rng)
+    begin = MEANWHILE if level == EVADING else ELSEWHEN
+    start = begin[int(world.roster.shift_on[officer, first])]
+    foreign = _session(world, officer, unit, first, count, start, station, rng)
     owner = _owner_meanwhile(world, officer, unit, foreign, rng)
     return Incident(
         scenario=SCENARIO,
@@ -40,17 +45,17 @@ def shared_account(
 
 
 def benchmark(world: World, level: int, rng: Generator) -> Incident:
-    """Two days with the fewer foreign searches, the higher the level."""
+    """Two days with the fewer foreign searches, the higher the level; evading, at the hours when the
+    owner works as well."""
     first = world.scored_day(rng, 2)
     officer = world.pick_officer(rng, first, 2, load=WELL_USED)
     return shared_account(world, officer, first, SEARCHES[level], level, rng)
 
 
 def _session(
-    world: World, officer: int, unit: int, first: int, count: int, station: int, rng: Generator
+    world: World, officer: int, unit: int, first: int, count: int, start: int, station: int, rng: Generator
 ) -> Table:
-    """The stranger's searches: long evenings outside the owner's shift, a few minutes apart."""
-    start = {0: 19 * 3600, 1: 8 * 3600, 2: 12 * 3600}[int(world.roster.shift_on[officer, first])]
+    """The stranger's searches: from a second of the day on, a few minutes apart."""
     day = first + (np.arange(count) >= count // 2)
     rank = np.where(day > first, np.arange(count) - count // 2, np.arange(count))
     second = start + rank * 600 + rng.integers(0, 400, count)
@@ -68,6 +73,7 @@ def _owner_meanwhile(world: World, officer: int, unit: int, foreign: Table, rng:
     day = foreign["day"][middle]
     case = world.cases.open(day, np.full(len(day), unit), second)
     return rows(
-        len(day), officer=officer, day=day, second=second, case=case, unit=unit, station=officer,
-        subject=world.cases.meet(len(day)), matter=0, reason=int(rng.integers(0, 10)),
+        len(day), officer=officer, day=day, second=second, case=case, unit=unit,
+        station=world.desk(officer, int(day[0])), subject=world.cases.meet(len(day)), matter=0,
+        reason=int(rng.integers(0, 10)),
     )  # fmt: skip

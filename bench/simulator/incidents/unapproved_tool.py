@@ -10,14 +10,16 @@ import numpy as np
 from numpy.random import Generator
 
 from bench.simulator.clock import DAY, draw_seconds
-from bench.simulator.incident import Incident
+from bench.simulator.incident import EVADING, Incident
 from bench.simulator.searches import IMAGES, Table, rows
 from bench.simulator.world import World
 
 SCENARIO = "S10"
 SPELLINGS = ("Clearview AI", "Clearview", "clearview.ai", "CLEARVIEW-AI", "Clear View AI")
 #: Number of searches and of spellings used, by level.
-USES = {1: (20, 1), 2: (6, 3), 3: (2, 5)}
+USES = {1: (20, 1), 2: (6, 3), 3: (2, 5), 4: (2, 5)}
+#: The clause that forbids it.
+CLAUSE = "2020-approved-tools"
 
 
 def searches_in_tool(
@@ -43,7 +45,7 @@ def searches_in_tool(
     )  # fmt: skip
 
 
-def breach(world: World, table: Table, officers: list[int], level: int, clauses: tuple[str, ...]) -> Incident:
+def breach(world: World, table: Table, officers: list[int], level: int) -> Incident:
     """The label of searches made when the tool was not allowed."""
     return Incident(
         scenario=SCENARIO,
@@ -55,19 +57,20 @@ def breach(world: World, table: Table, officers: list[int], level: int, clauses:
             "tool": ("clearview-ai", *sorted({world.tools[tool] for tool in table["tool"]})),
         },
         detectors=("policy_clause",),
-        clauses=clauses,
+        clauses=(world.city.clause(CLAUSE),),
         rows=table,
     )
 
 
 def benchmark(world: World, level: int, rng: Generator) -> Incident:
-    """One officer for two weeks, long after the ban; the harder, the fewer and the odder spelled."""
+    """One officer for two weeks, long after the ban; the harder, the fewer and the odder spelled.
+    Evading, at the own desk with a colleague's account."""
     count, spellings = USES[level]
     first = world.scored_day(rng, 14)
     officer = world.pick_officer(rng, first, 14)
-    table = searches_in_tool(world, [officer], first, 14, count, SPELLINGS[-spellings:], rng)
-    return breach(world, table, [officer], level, CLAUSES)
-
-
-#: Clauses of the pack los-angeles-2021 that forbid it.
-CLAUSES = ("la-2020-approved-tools",)
+    account = officer if level < EVADING else world.colleague(officer, first, 14, rng)
+    table = searches_in_tool(world, [account], first, 14, count, SPELLINGS[-spellings:], rng)
+    if account == officer:
+        return breach(world, table, [officer], level)
+    table["station"][:] = world.desk(officer, first)
+    return breach(world, table, [account, officer], level)
