@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -397,6 +398,29 @@ def test_accounts_of_colleagues_are_used_at_the_own_desk(benchmark: Simulation) 
                     assert search.workstation_id not in usual[search.requester_id]
 
 
+def test_evaders_share_case_numbers_make_up_new_ones_and_leave_no_gap(benchmark: Simulation) -> None:
+    for own in of_kind(benchmark, "S2", 4):
+        assert len({one.case_number for one in own}) <= -(-len(own) // 3)
+    for own in of_kind(benchmark, "S2", 1, 2, 3):
+        assert len({one.case_number for one in own}) == len(own)
+    for own in of_kind(benchmark, "S9", 4):
+        assert len({one.case_number for one in own}) == len(own)
+        assert len({one.subject_ref for one in own}) == 1
+    lost = [one for one in benchmark.labels if one.scenario == "S15"]
+    assert {one.detectors for one in lost if one.level == 4} == {("low_count",)}
+    assert {one.detectors for one in lost if one.level < 4} == {("low_count",), ("sequence_gap",)}
+
+
+def test_newcomers_evade_in_their_first_week(benchmark: Simulation) -> None:
+    with (benchmark.directory / "roster.csv").open() as lines:
+        roster = list(csv.DictReader(lines))
+    for own in of_kind(benchmark, "S5", 4):
+        first = own[0].event_time.astimezone(LOS_ANGELES).date()
+        mine = [one for one in roster if one["requester_id"] == own[0].requester_id]
+        begun = [date.fromisoformat(one["valid_from"]) for one in mine]
+        assert any(timedelta() <= first - day < timedelta(days=7) for day in begun)
+
+
 def test_laundered_purposes_are_allowed_ones(benchmark: Simulation) -> None:
     own = [one for some in of_kind(benchmark, "S12") for one in some]
     assert {one.purpose for one in own} == {"imminent_threat_to_life", "identify_incapacitated_or_deceased"}
@@ -475,9 +499,7 @@ TRAPS = (
 
 
 def test_the_benchmark_lays_every_trap_in_the_scored_year(benchmark: Simulation) -> None:
-    scored = {
-        one.scenario for one in benchmark.decoys if one.end.year == 2023 and (one.event_ids or one.keys)
-    }
+    scored = {one.scenario for one in benchmark.decoys if one.end.year == 2023}
     assert scored == set(TRAPS)
     empty = [one.scenario for one in benchmark.decoys if not one.event_ids]
     assert set(empty) <= {"newcomer", "transfer", "shift-change", "return", "clock-change"}
@@ -503,7 +525,7 @@ def test_new_workstations_replace_the_old_ones(benchmark: Simulation) -> None:
     (trap,) = [one for one in benchmark.decoys if one.scenario == "new-workstations"]
     own = benchmark.of(trap)
     new = {one.workstation_id for one in own}
-    assert {one.unit_id for one in own} == set(trap.keys["unit"])
+    assert len({one.unit_id for one in own}) == 1
     assert all(one.event_time >= trap.start for one in benchmark.searches if one.workstation_id in new)
     people = {one.requester_id for one in own}
     since = [

@@ -133,7 +133,7 @@ def tool_rollout(world: World, unit: int, first: int) -> None:
     table["tool"][
         (table["unit"] == unit) & (table["day"] >= first) & (table["tool"] == 0) & (table["case"] % 3 == 2)
     ] = tool
-    keys = {"unit": (world.city.units[unit].unit_id,), "tool": (world.tools[tool],)}
+    keys = {"tool": (world.tools[tool],)}
     last = min(first + ROLLED_OUT, world.city.days)
     title = f"{world.city.units[unit].unit_id} begins to use a tool that was just approved"
     world.add_decoy(decoy("tool-rollout", title, keys, first, last, _on_days(first, last, "tool", (tool,))))
@@ -154,11 +154,10 @@ def new_workstations(world: World, unit: int, first: int) -> None:
     desk[list(new)] = list(new.values())
     own = (table["station"] == table["officer"]) & (table["day"] >= first)
     table["station"][own] = desk[table["officer"][own]]
-    keys = {"unit": (world.city.units[unit].unit_id,)}
     last = min(first + ROLLED_OUT, world.city.days)
     title = f"{world.city.units[unit].unit_id}: {len(new)} new workstations"
     where = _on_days(first, last, "station", tuple(new.values()))
-    world.add_decoy(decoy("new-workstations", title, keys, first, last, where))
+    world.add_decoy(decoy("new-workstations", title, {}, first, last, where))
 
 
 def vendor_rename(world: World, first: int) -> None:

@@ -183,14 +183,20 @@ class World:
         return max(2, int(np.ceil(LEVEL_SD[level] * max(deviation, np.sqrt(variance)))))
 
     def harm(self, outage: Outage) -> float:
-        """The largest share of an incident's rows that an outage would take out of the log."""
+        """The largest share of its rows that an incident would have lost once this outage, too, takes
+        rows of it out of the log."""
         if self._added is None:
             added = concatenate([rows(0), *self._tables[1:]])
             mine = added["label"] >= 0
             self._added = {name: values[mine] for name, values in added.items()}
         label, count = self._added["label"], len(self.incidents)
-        lost = np.bincount(label[outage.takes(self._added)], minlength=count)
-        return float((lost / np.bincount(label, minlength=count).clip(1)).max(initial=0.0))
+        taken = outage.takes(self._added)
+        touched = np.unique(label[taken])
+        for other in self.incidents:
+            if other.outage is not None and other.outage.share == 1:
+                taken |= other.outage.takes(self._added)
+        lost = np.bincount(label[taken], minlength=count) / np.bincount(label, minlength=count).clip(1)
+        return float(lost[touched].max(initial=0.0))
 
     def colleague(self, officer: int, first: int, days: int, rng: Generator) -> int:
         """Somebody of the same unit whom no other incident has. Raises ValueError without one."""
