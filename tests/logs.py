@@ -32,6 +32,7 @@ SENSITIVE: dict[str, Any] = {
     "minimum_searches": 1,
     "minimum_gap_hours": 6.0,
     "minimum_count": 1,
+    "trust_numbers": False,
 }
 
 
