@@ -208,8 +208,8 @@ class PartialLoss(SourceDetector):
                 f"{plural(int(observed), 'search')} from source {self.source_id} on {size - SPARED[size]} of "
                 f"the {size} days to {day_text(day.number)}, where {due} "
                 f"were expected; the {SPARED[size]} days that lack most are left out as possible holidays; "
-                f"about {figure(100 * (1 - observed / mean))}% of the records are missing or were never made; "
-                f"{chance(p)}."
+                f"about {figure(100 * (1 - observed / mean))}% of the records are missing or were never "
+                f"made; {chance(p)}."
             ),
         )
 
