@@ -7,7 +7,7 @@ its searches are put in canonical order and every detector judges the complete d
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from hashlib import blake2b
 from itertools import accumulate
@@ -17,11 +17,11 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from models.alert import Alert
+from models.alert import Alert, Finding
 from models.book import Book, Reporter, episodes_longest
 from models.columns import Ints, Packed, Rows, Table, distinct, pack_exactly, unpack
 from models.days import LocalDays
-from models.detectors.base import Detector
+from models.detectors.base import Detector, Found
 from models.packing import Mark, Pack
 from models.search import Search
 from models.windows import Arrivals, Day, OpenDay
@@ -107,6 +107,7 @@ class Agency:
             if type(detector).observe is not Detector.observe
         )
         self._rules = tuple(pair for pair in pairs if pair[0].kind == "policy")
+        self._weighers = tuple(pair for pair in pairs if type(pair[0]).weigh is not Detector.weigh)
         self._book = book
         self._state = _State(None, dict.fromkeys(sources, NEVER), {})
         self._open: dict[int, OpenDay] = {}
@@ -238,10 +239,17 @@ class Agency:
         arrived = self._open.pop(number) if number in self._open else OpenDay(number)
         day = Day(self.agency_id, number, self._days, arrived)
         alerts: list[Alert] = []
+        all_found: list[Found] = []
+
+        def tell(named: Reporter, findings: Iterable[Finding]) -> None:
+            alerts.extend(self._book.close(named, findings, day.start, day.end, day.end + self._lateness))
+
         for detector, named in zip(self._detectors, self._named, strict=True):
-            alerts += self._book.close(
-                named, detector.close(day), day.start, day.end, day.end + self._lateness
-            )
+            findings = list(detector.close(day))
+            all_found += (Found(named.name, finding) for finding in findings)
+            tell(named, findings)
+        for detector, named in self._weighers:
+            tell(named, detector.weigh(day, all_found))
         return alerts + self._book.end_day(day.start, day.end, episodes_longest(self._named))
 
     def snapshot(self, *, full: bool) -> dict[str, bytes]:

@@ -118,6 +118,8 @@ class Case(_Strict, frozen=True):
     background: tuple[Group, ...]
     expect: Literal["silence"] | tuple[Expected, ...]
     settings: dict[str, Any] = {}
+    beside: tuple[str, ...] = ()
+    """Other detectors that run too, with their default settings; of what they say nothing is expected."""
     timezone: str = "America/Los_Angeles"
     policies: tuple[str, ...] = ()
     clauses: tuple[Rule, ...] = ()

@@ -9,7 +9,7 @@ from typing import Any
 
 from models.days import instant
 from models.detectors import discover
-from models.detectors.base import Settings
+from models.detectors.base import Detector, Settings
 from models.panel import Chosen
 from models.pipeline import Pipeline, Standing
 from models.policy import Clause, Pack, Register
@@ -34,6 +34,9 @@ SENSITIVE: dict[str, Any] = {
     "minimum_count": 1,
     "session_minutes": 1440.0,
     "walk_minutes": 600.0,
+    "trust_numbers": False,
+    "threshold": 5.0,
+    "minimum_kinds": 1,
 }
 
 
@@ -85,6 +88,17 @@ def sensitive(function: str, **more: Any) -> Chosen:
     chosen = {**SENSITIVE, **more}
     fields = {name: value for name, value in chosen.items() if name in settings_type.__struct_fields__}
     return Chosen(name=function, function=function, settings=settings_type(**fields))
+
+
+#: What runs beside a detector that weighs what others find.
+OTHERS = ("high_count", "policy_clause", "rare")
+
+
+def panel(function: str, **more: Any) -> list[Chosen]:
+    """A detector in sensitive settings, by itself unless it lives on the findings of others."""
+    kind = discover()[function]
+    weighs = issubclass(kind, Detector) and kind.weigh is not Detector.weigh
+    return [*(sensitive(other) for other in OTHERS if weighs), sensitive(function, **more)]
 
 
 @dataclass(frozen=True)

@@ -51,16 +51,20 @@ class _Row:
 
 
 def play(function: str, case: Case) -> Played:
-    """Run one detector over a case's log, with the settings of the case and defaults else."""
+    """Run one detector over a case's log, with the settings of the case and defaults else, and tell what
+    it said."""
     standing = Standing()
-    pipeline = Pipeline(_reference(case), [_chosen(function, case)], "digest")
+    beside = [_chosen(other, {}) for other in case.beside]
+    pipeline = Pipeline(_reference(case), [*beside, _chosen(function, case.settings)], "digest")
     stream = standing.take(pipeline.feed(list(_messages(case))))
-    return Played(stream, standing.alerts())
+    return Played(
+        *([one for one in said if one.detector == function] for said in (stream, standing.alerts()))
+    )
 
 
-def _chosen(function: str, case: Case) -> Chosen:
-    settings = msgspec.convert(case.settings, settings_types()[function])
-    return Chosen(name=function, function=function, settings=settings)
+def _chosen(function: str, settings: dict[str, Any]) -> Chosen:
+    checked = msgspec.convert(settings, settings_types()[function])
+    return Chosen(name=function, function=function, settings=checked)
 
 
 @cache

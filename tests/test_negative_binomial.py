@@ -14,7 +14,7 @@ from models.statistics.counts import Counts, Expectation
 from models.statistics.dispersion import Dispersion
 from models.statistics.exposure import LEAST_SHOCK, MOST_SHOCK, SHOCK_LEAN, peer_shock
 from models.statistics.history import RING
-from models.statistics.negative_binomial import central_interval, critical_count, upper_tail
+from models.statistics.negative_binomial import central_interval, critical_count, lower_tail, upper_tail
 from models.statistics.prior import credibility
 from models.statistics.rule import Rule
 from models.statistics.tally import NEVER
@@ -30,6 +30,14 @@ def test_upper_tail_is_scipys_survival_function(count: int, mean: float, excess:
     size = mean / excess
     expected = stats.nbinom.sf(count - 1, size, size / (size + mean))
     assert float(upper_tail(count, mean, variance)) == pytest.approx(expected, rel=1e-6, abs=1e-290)
+
+
+@given(st.integers(0, 600), means, excesses)
+def test_lower_tail_is_scipys_distribution_function(count: int, mean: float, excess: float) -> None:
+    size = mean / excess
+    expected = stats.nbinom.cdf(count, size, size / (size + mean))
+    found = float(lower_tail(count, mean, mean * (1 + excess)))
+    assert found == pytest.approx(expected, rel=1e-6, abs=1e-290)
 
 
 @given(means, excesses, st.floats(1e-9, 0.9))

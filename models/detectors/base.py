@@ -9,6 +9,8 @@ refuses unknown keys) and the reference data; its state changes in `close` only.
 * `close(day)` when the agency's watermark has passed the end of a local day: the slow lane. The
   day is complete, free of repeats and in canonical order, so what `close` returns depends on the
   set of searches alone. These findings are final.
+* `weigh(day, found)` after every detector has closed the day: what all of them found, for the few
+  that judge findings instead of searches.
 
 Searches come as tables (`models.columns`): count places with numpy, and make a `Search` of a row
 only to tell about it. A detector for which speed does not matter may walk a day as it stands:
@@ -24,7 +26,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
 
 from msgspec import Meta, Struct
 
@@ -42,6 +44,13 @@ class Settings(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     episode_days: Annotated[int, Meta(ge=0, le=365)] = 7
     """Findings about one entity that are no further apart than this belong to one alert, which is
     amended instead of repeated."""
+
+
+class Found(NamedTuple):
+    """A finding, and which stanza it is from."""
+
+    detector: str
+    finding: Finding
 
 
 class Detector(ABC):
@@ -78,6 +87,11 @@ class Detector(ABC):
     @abstractmethod
     def close(self, day: Day) -> Iterable[Finding]:
         """Slow lane: a complete day. Days come in order, empty ones included."""
+
+    def weigh(self, day: Day, found: Sequence[Found]) -> Iterable[Finding]:
+        """What `close` of all detectors found on a day, in the order of their names; what is weighed
+        is not weighed again. Called after the last `close` of the day. Default: nothing."""
+        return ()
 
     @abstractmethod
     def snapshot(self) -> dict[str, bytes]:
@@ -145,4 +159,14 @@ class SourceDetector(ABC):
         """Take back what `snapshot` gave. Raises ValueError when a block is not readable."""
 
 
-__all__ = ["Arrivals", "Day", "Detector", "EntityKind", "Finding", "Settings", "SourceDay", "SourceDetector"]
+__all__ = [
+    "Arrivals",
+    "Day",
+    "Detector",
+    "EntityKind",
+    "Finding",
+    "Found",
+    "Settings",
+    "SourceDay",
+    "SourceDetector",
+]

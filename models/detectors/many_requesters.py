@@ -134,12 +134,12 @@ class ManyRequesters(Detector):
         cases = cases_of(day).distinct()
         pairs, _ = visits.pairs.at(day, rows)
         # Of each pair and case the first visit of the day.
-        _, pair_of = np.unique(pairs, return_inverse=True)
+        names, pair_of = np.unique(pairs, return_inverse=True)
         _, first = np.unique(pair_of * max(len(cases.values), 1) + cases.codes[rows], return_index=True)
         first.sort()
-        rows, pairs = rows[first], pairs[first]
+        rows, pairs, pair_of = rows[first], pairs[first], pair_of[first]
         findings = self._look(day, rows, pairs, [cases.values[code] for code in cases.codes[rows].tolist()])
-        visits.remember(day, rows, pairs)
+        visits.remember(day, rows, names, pair_of)
         return [finding for _, finding in sorted(findings.items())]
 
     def _note_announced(self, day: Day, rows: Ints, start: int) -> None:
@@ -252,6 +252,10 @@ class ManyRequesters(Detector):
     def snapshot(self) -> dict[str, bytes]:
         """`learned`, and `week/N` with the visits of the remembered days of a week."""
         return self._visits.snapshot() | {"learned": _pack(self._learned)}
+
+    def changes(self) -> Mapping[str, bytes | None]:
+        """As `snapshot`, with None for the weeks that are as before."""
+        return self._visits.changes() | {"learned": _pack(self._learned)}
 
     def restore(self, blocks: Mapping[str, bytes]) -> None:
         """Take back what `snapshot` gave."""

@@ -32,6 +32,21 @@ def upper_tail(count: ArrayLike, mean: ArrayLike, variance: ArrayLike) -> Floats
     return tail
 
 
+def lower_tail(count: ArrayLike, mean: ArrayLike, variance: ArrayLike) -> Floats:
+    """P(X <= count), in [0, 1]; 1 where the mean is not above 0. Needs variance > mean.
+
+    >>> round(float(lower_tail(0, 1.0, 2.0)), 3)  # geometric
+    0.5
+    """
+    x, mu, v = np.broadcast_arrays(*(np.asarray(a, dtype=np.float64) for a in (count, mean, variance)))
+    tail = np.ones(x.shape)
+    real = mu > 0
+    x, mu, v = x[real], mu[real], v[real]
+    size = mu * mu / (v - mu)
+    tail[real] = betainc(size, x + 1, size / (mu + size))
+    return tail
+
+
 def critical_count(mean: ArrayLike, variance: ArrayLike, p: float) -> Ints:
     """The smallest count x with P(X >= x) <= p, for 0 < p < 1, found by bisection."""
     mu, v = np.broadcast_arrays(np.asarray(mean, dtype=np.float64), np.asarray(variance, dtype=np.float64))
