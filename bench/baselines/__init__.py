@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.baselines.base import Baseline, Scores, Skipped
 from bench.baselines.farrington import Farrington
-from bench.baselines.features import Ecod, HalfSpaceTrees, Forest
+from bench.baselines.features import Ecod, Forest, HalfSpaceTrees
 from bench.baselines.moving import EarsC2, FixedCount, MovingMedian, ZScore
 from bench.baselines.oracle import Oracle
 

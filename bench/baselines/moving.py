@@ -19,7 +19,7 @@ class FixedCount(Baseline):
 
     def scores(self, cases: Ints, searches: Ints, weekday: Ints, expected: Floats) -> Scores:
         """The count itself; searches break ties."""
-        return Scores(cases + searches / (1.0 + searches.max(initial=1)), one_day())
+        return Scores(np.asarray(cases + searches / (1.0 + searches), np.float64), one_day())
 
 
 class ZScore(Baseline):

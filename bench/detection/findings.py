@@ -37,7 +37,9 @@ class Findings:
 
     def chosen(self, which: np.ndarray) -> Findings:
         """Those that a mask picks."""
-        return Findings(self.entities, self.key[which], self.day[which], self.window[which], self.score[which])
+        return Findings(
+            self.entities, self.key[which], self.day[which], self.window[which], self.score[which]
+        )
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,15 @@ def of_detectors(told: Iterable[tuple[int, Finding]], length: float = 86_400.0) 
     one entity on one day are one, that with the highest score."""
     best: dict[tuple[str, str, int], tuple[float, int]] = {}
     for day, finding in told:
-        window = max(1, round((finding.window_end - finding.window_start) / length))
-        key = (finding.entity_kind, finding.entity, day)
-        best[key] = max(best.get(key, (-1.0, 0)), (finding.score, window))
-    entities = tuple(sorted({key[:2] for key in best}))
+        reach = max(1, round((finding.window_end - finding.window_start) / length))
+        about = (str(finding.entity_kind), finding.entity, day)
+        best[about] = max(best.get(about, (-1.0, 0)), (finding.score, reach))
+    entities = tuple(sorted({found[:2] for found in best}))
     place = {entity: number for number, entity in enumerate(entities)}
-    rows = sorted((place[key[:2]], key[2], window, score) for key, (score, window) in best.items())
-    key, day, window = (np.array([row[column] for row in rows], np.int64) for column in range(3))
-    return Findings(entities, key, day, window, np.array([row[3] for row in rows], np.float64))
+    rows = sorted((place[found[:2]], found[2], reach, score) for found, (score, reach) in best.items())
+    table = np.array([row[:3] for row in rows], np.int64).reshape(-1, 3)
+    score = np.array([row[3] for row in rows], np.float64)
+    return Findings(entities, table[:, 0], table[:, 1], table[:, 2], score)
 
 
 def of_scores(counts: Counts, scores: Scores, years: tuple[tuple[int, int], tuple[int, int]]) -> Findings:

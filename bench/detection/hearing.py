@@ -7,9 +7,10 @@ that one replay gives the shipped alerts and the scores of all others.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
@@ -54,13 +55,20 @@ def permitted(kind: type[Settings]) -> float | None:
     return None
 
 
-def opened(stanzas: Iterable[Chosen]) -> list[Chosen]:
-    """The stanzas that have an alpha, opened and renamed."""
+def opened(stanzas: Iterable[Chosen], changes: Mapping[str, object] = MappingProxyType({})) -> list[Chosen]:
+    """The stanzas that have an alpha, opened and renamed. `changes` go to all that have such a setting.
+
+    Raises `msgspec.ValidationError` for a value that is not permitted.
+    """
     found = []
     for stanza in stanzas:
-        alpha = permitted(type(stanza.settings))
+        kind = type(stanza.settings)
+        alpha = permitted(kind)
         if alpha is not None:
-            settings = msgspec.structs.replace(stanza.settings, alpha=alpha, episode_days=ENDLESS)
+            known = msgspec.to_builtins(stanza.settings)
+            wide = {"alpha": alpha, "episode_days": ENDLESS, **changes}
+            changed = known | {name: value for name, value in wide.items() if name in known}
+            settings = msgspec.convert(changed, kind)
             found.append(Chosen(name=OPENED + stanza.name, function=stanza.function, settings=settings))
     return found
 
@@ -89,12 +97,15 @@ class _Overheard(Detector):
         """Nothing."""
 
 
-def hear(folder: Path, shipped: Path) -> Heard:
+def hear(folder: Path, shipped: Path, changes: Mapping[str, object] = MappingProxyType({})) -> Heard:
     """Replay the events of a simulated folder, which is a configuration too."""
     configuration = load(folder, shipped, settings_types())
     machine = pipeline(load_settings(config_dir=folder), configuration)
     stanzas = chosen(configuration)
-    own, wide = Panel(stanzas, configuration.reference), Panel(opened(stanzas), configuration.reference)
+    own, wide = (
+        Panel(stanzas, configuration.reference),
+        Panel(opened(stanzas, changes), configuration.reference),
+    )
     heard = Heard([], {stanza.name: stanza.function for stanza in stanzas})
 
     def detectors(agency_id: str) -> Sequence[Detector]:

@@ -70,18 +70,19 @@ class Counts:
 class Log:
     """The searches of one file, made by hand or automatic, in the file's order."""
 
-    def __init__(self, lines: Sequence[Line], zone: str) -> None:
+    def __init__(self, lines: Sequence[Line], zone: str, span: tuple[int, int] | None = None) -> None:
+        """`span` is the first day and the day after the last, ordinals; else those of the searches."""
         self.lines = lines
         times = np.array([line.event_time.timestamp() for line in lines])
         self.days: Ints = LocalDays.of(zone).all_at(times)[0]
-        self.first, self.last = int(self.days.min()), int(self.days.max()) + 1
+        self.first, self.last = span or (int(self.days.min()), int(self.days.max()) + 1)
 
     @classmethod
-    def read(cls, path: Path, zone: str) -> Log:
+    def read(cls, path: Path, zone: str, span: tuple[int, int]) -> Log:
         """Read a file of events. Raises `msgspec.DecodeError` for a line that is no search."""
         decoder = msgspec.json.Decoder(Line)
         with path.open("rb") as lines:
-            return cls([decoder.decode(line) for line in lines], zone)
+            return cls([decoder.decode(line) for line in lines], zone, span)
 
     @cached_property
     def row(self) -> dict[str, int]:

@@ -15,8 +15,26 @@ DASHES = ("", "6 3", "2 3")
 Points = Sequence[tuple[float, float]]
 
 
-def curves(title: str, below: str, beside: str, lines: Mapping[str, Points]) -> str:
-    """One line a name, points (x, y) with x > 0 on a logarithmic axis and y in [0, 1]."""
+def panels(below: str, beside: str, charts: Mapping[str, Mapping[str, Points]]) -> str:
+    """One chart below another, by title. Each has one line a name: points (x, y) with x > 0 on a
+    logarithmic axis and y in [0, 1]."""
+    tall = HEIGHT * len(charts)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {tall}" width="{WIDTH}" '
+        f'height="{tall}" role="img" font-family="sans-serif" font-size="12">',
+        f"<title>{escape('; '.join(charts))}</title>",
+        f'<rect width="{WIDTH}" height="{tall}" fill="#ffffff"/>',
+    ]
+    for number, (title, lines) in enumerate(charts.items()):
+        parts += [
+            f'<g transform="translate(0 {HEIGHT * number})">',
+            *_chart(title, below, beside, lines),
+            "</g>",
+        ]
+    return "\n".join([*parts, "</svg>\n"])
+
+
+def _chart(title: str, below: str, beside: str, lines: Mapping[str, Points]) -> list[str]:
     every = [x for points in lines.values() for x, _ in points]
     low, high = math.log10(min(every)), math.log10(max(every))
     wide, tall = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
@@ -26,13 +44,11 @@ def curves(title: str, below: str, beside: str, lines: Mapping[str, Points]) -> 
         return LEFT + wide * share, TOP + tall * (1 - y)
 
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        f'width="{WIDTH}" height="{HEIGHT}" role="img" font-family="sans-serif" font-size="12">',
-        f"<title>{escape(title)}</title>",
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
         _text(LEFT, 20, title, size=14),
         _text(LEFT + wide / 2, HEIGHT - 12, below, anchor="middle"),
-        f'<g transform="translate(16 {TOP + tall / 2:.1f}) rotate(-90)">{_text(0, 0, beside, anchor="middle")}</g>',
+        f'<g transform="translate(16 {TOP + tall / 2:.1f}) rotate(-90)">',
+        _text(0, 0, beside, anchor="middle"),
+        "</g>",
     ]
     for tenth in range(0, 11, 2):
         x, y = at(10**low, tenth / 10)
@@ -46,13 +62,12 @@ def curves(title: str, below: str, beside: str, lines: Mapping[str, Points]) -> 
         colour, dash = COLOURS[number % len(COLOURS)], DASHES[number // len(COLOURS) % len(DASHES)]
         path = "L".join("{:.1f} {:.1f}".format(*at(x, y)) for x, y in points)
         dashed = f' stroke-dasharray="{dash}"' if dash else ""
-        wider = 3 if number == 0 else 1.6
-        parts.append(f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="{wider}"{dashed}/>')
-        row = TOP + 8 + 20 * number
-        start = WIDTH - RIGHT + 16
-        parts.append(f'<path d="M{start} {row}h22" stroke="{colour}" stroke-width="{wider}"{dashed}/>')
+        look = f'stroke="{colour}" stroke-width="{3 if number == 0 else 1.6}"{dashed}'
+        parts.append(f'<path d="M{path}" fill="none" {look}/>')
+        row, start = TOP + 8 + 20 * number, WIDTH - RIGHT + 16
+        parts.append(f'<path d="M{start} {row}h22" {look}/>')
         parts.append(_text(start + 30, row + 4, name))
-    return "\n".join([*parts, "</svg>\n"])
+    return parts
 
 
 def _marks(low: float, high: float) -> list[float]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 import numpy as np
@@ -79,13 +80,14 @@ class Seed:
     skipped: dict[str, str] = field(default_factory=dict)
 
 
-def one_seed(scale: str, seed: int) -> Seed:
-    """Simulate and score. Takes half a minute at 20,000 searches a year."""
+def one_seed(scale: str, seed: int, changes: Mapping[str, object] = MappingProxyType({})) -> Seed:
+    """Simulate and score. Takes half a minute at 20,000 searches a year. `changes` are settings of the
+    opened detectors, see `bench.detection.hearing.opened`."""
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="probewatch-detection-") as folder:
         world = build(scale, seed, YEARS)
         simulate(world, Path(folder), SHIPPED)
-        heard = hear(Path(folder), SHIPPED)
+        heard = hear(Path(folder), SHIPPED, changes)
         found = judged(world, Path(folder), heard, scale, seed)
     found.seconds = time.perf_counter() - began
     return found
@@ -94,17 +96,20 @@ def one_seed(scale: str, seed: int) -> Seed:
 def judged(world: World, folder: Path, heard: Heard, scale: str, seed: int) -> Seed:
     """Score what was heard, and the baselines beside it."""
     zone, city = world.city.timezone, world.city
-    log = Log.read(folder / "events.jsonl", zone)
     labels, traps = read_labels(folder / "labels.jsonl"), read_labels(folder / "decoys.jsonl")
-    last = city.first.toordinal() + city.days
+    first = city.first.toordinal()
+    last = first + city.days
+    log = Log.read(folder / "events.jsonl", zone, (first, last))
     spans = (last - 2 * YEAR, last - YEAR), (last - YEAR, last)
     truth = Truth(labels, log, zone)
     early = [one.incident for one, (start, _) in zip(labels, truth.spans, strict=True) if start < spans[1][0]]
     if early:
-        raise ValueError(f"thresholds need an honest year, but these incidents begin before the last: {early}")
+        raise ValueError(
+            f"thresholds need an honest year, but these incidents begin before the last: {early}"
+        )
     decoys = Truth([one for one in traps if one.keys], log, zone, SHARED_BY_DECOY)
     posted = world.roster.unit_on[:, : city.days] >= 0
-    officer_days = [float(posted[:-1, a - city.first.toordinal() : b - city.first.toordinal()].sum()) for a, b in spans]
+    officer_days = [float(posted[:-1, begin - first : end - first].sum()) for begin, end in spans]
     by_officer = Spans(*spans, officer_days[0] / 1000, officer_days[1] / 1000)
     by_series = Spans(*spans, YEAR / MONTH, YEAR / MONTH)
 
@@ -163,7 +168,9 @@ def _series(world: World, log: Log) -> tuple[Counts, Floats]:
         np.concatenate((apart.cases, whole.cases)), np.concatenate((apart.searches, whole.searches)), always,
     )  # fmt: skip
     unit_on = world.roster.unit_on[:, : city.days]
-    mean = np.array([np.where(unit_on == number, world.expected, 0.0).sum(axis=0) for number in range(len(units))])
+    mean = np.array(
+        [np.where(unit_on == number, world.expected, 0.0).sum(axis=0) for number in range(len(units))]
+    )
     mean = np.concatenate((mean, mean.sum(axis=0, keepdims=True)))
     honest = slice(0, city.days - YEAR)
     return counts, mean * (counts.cases[:, honest].sum(axis=1) / mean[:, honest].sum(axis=1))[:, None]
@@ -225,9 +232,7 @@ def _fairness(world: World, result: Seed, year: tuple[int, int], labels: Sequenc
     settling = settling[:, days]
     row = {name: number for number, name in enumerate(roster.requester_ids[:people])}
     points = result.scored["volume"][OURS].points
-    hits = [
-        (row[name], day - year[0]) for name, day in points[max(points)].false_about if name in row
-    ]
+    hits = [(row[name], day - year[0]) for name, day in points[max(points)].false_about if name in row]
 
     def split(groups: dict[str, np.ndarray]) -> dict[str, list[float]]:
         return {
@@ -257,22 +262,27 @@ def _fairness(world: World, result: Seed, year: tuple[int, int], labels: Sequenc
 
 
 def as_json(seeds: Sequence[Seed]) -> bytes:
-    """All seeds as one JSON object a line."""
-    return msgspec.json.encode(
-        [
-            {
-                "scale": one.scale, "seed": one.seed, "seconds": round(one.seconds, 1), "skipped": one.skipped,
-                "tasks": {
-                    task: {
-                        method: {
-                            "area": scored.area, "precision": scored.precision,
-                            "points": [point.json() for point in scored.points.values()],
-                        }
-                        for method, scored in methods.items()
-                    }
-                    for task, methods in one.scored.items()
-                },
+    """All seeds as one JSON array."""
+    return msgspec.json.encode([_object(one) for one in seeds])
+
+
+def _object(one: Seed) -> dict[str, object]:
+    return {
+        "scale": one.scale,
+        "seed": one.seed,
+        "seconds": round(one.seconds, 1),
+        "searches": one.searches,
+        "skipped": one.skipped,
+        "shipped": asdict(one.shipped),
+        "tasks": {
+            task: {
+                method: {
+                    "area": scored.area,
+                    "precision": scored.precision,
+                    "points": [point.json() for point in scored.points.values()],
+                }
+                for method, scored in methods.items()
             }
-            for one in seeds
-        ]
-    )  # fmt: skip
+            for task, methods in one.scored.items()
+        },
+    }

@@ -111,7 +111,9 @@ def score(
 
     def at(budget: float) -> Point:
         least = threshold(honest, budget * spans.honest_size)
-        return read(year, alerts(year, least), about, budget, least, spans.scored_size, truth, decoys, scenarios)
+        return read(
+            year, alerts(year, least), about, budget, least, spans.scored_size, truth, decoys, scenarios
+        )
 
     wanted = {budget: at(budget) for budget in budgets}
     grid = np.geomspace(min(budgets), max(budgets), POINTS)
@@ -168,7 +170,8 @@ def read(
         false=len(false_about),
         realised=len(false_about) / size,
         delays=[
-            first_told[number] - truth.spans[number][0] + 1 if number in first_told else None for number in mine
+            first_told[number] - truth.spans[number][0] + 1 if number in first_told else None
+            for number in mine
         ],
         by_scenario=by_scenario,
         decoys={scenario: len(numbers) for scenario, numbers in sorted(fell.items())},

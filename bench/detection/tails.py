@@ -8,8 +8,8 @@ P(X > x) and P(X >= x), which is uniform when the model is true (randomised PIT,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -30,37 +30,47 @@ EDGES = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, np.inf)
 GRID = np.concatenate((np.geomspace(1e-5, 0.1, 41), np.linspace(0.1, 1.0, 91)[1:]))
 
 
-@dataclass
 class Tails:
-    """Key-days by stratum: how many, how many at or below each level, and below each point of `GRID`."""
+    """Windows of key-days by stratum of the expected count: how many there are (`judged`), how many at
+    or below each of `LEVELS` (`below`) and each point of `GRID` (`spread`)."""
 
-    judged: Ints = field(default_factory=lambda: np.zeros(len(EDGES) - 1, np.int64))
-    below: Ints = field(default_factory=lambda: np.zeros((len(EDGES) - 1, len(LEVELS)), np.int64))
-    spread: Ints = field(default_factory=lambda: np.zeros((len(EDGES) - 1, len(GRID)), np.int64))
+    def __init__(self, edges: Sequence[float] = EDGES) -> None:
+        self.edges = edges
+        strata = len(edges) - 1
+        self.judged: Ints = np.zeros(strata, np.int64)
+        self.below: Ints = np.zeros((strata, len(LEVELS)), np.int64)
+        self.spread: Ints = np.zeros((strata, len(GRID)), np.int64)
 
     def add(self, mean: Floats, p: Floats) -> None:
-        """Count some key-days in."""
-        stratum = np.digitize(mean, EDGES) - 1
-        self.judged += np.bincount(stratum, minlength=len(EDGES) - 1)
-        for place, level in enumerate(LEVELS):
-            self.below[:, place] += np.bincount(stratum[p <= level], minlength=len(EDGES) - 1)
+        """Count some in."""
+        stratum = np.digitize(mean, self.edges) - 1
         for one in np.unique(stratum).tolist():
-            self.spread[one] += np.searchsorted(np.sort(p[stratum == one]), GRID, side="right")
-
-    def rows(self, least: int = 1_000) -> Iterator[tuple[str, int, list[float], float]]:
-        """Stratum, key-days, ratios at `LEVELS` and KS, for strata of at least so many key-days."""
-        for one, (low, high) in enumerate(zip(EDGES, EDGES[1:], strict=False)):
-            judged = int(self.judged[one])
-            if judged >= least:
-                name = f"{low:g} to {high:g}" if np.isfinite(high) else f"over {low:g}"
-                ratios = [self.below[one, n] / judged / level for n, level in enumerate(LEVELS)]
-                yield name, judged, ratios, float(np.abs(self.spread[one] / judged - GRID).max())
+            ordered = np.sort(p[stratum == one])
+            self.judged[one] += len(ordered)
+            self.below[one] += np.searchsorted(ordered, LEVELS, side="right")
+            self.spread[one] += np.searchsorted(ordered, GRID, side="right")
 
     def merge(self, other: Tails) -> None:
-        """Add another's key-days."""
+        """Add another's."""
         self.judged += other.judged
         self.below += other.below
         self.spread += other.spread
+
+    def whole(self) -> Tails:
+        """All strata as one."""
+        found = Tails((self.edges[0], self.edges[-1]))
+        found.judged[0], found.below[0] = self.judged.sum(), self.below.sum(axis=0)
+        found.spread[0] = self.spread.sum(axis=0)
+        return found
+
+    def rows(self, least: int = 1_000) -> Iterator[tuple[str, int, list[float], float]]:
+        """Stratum, windows, ratios at `LEVELS` and KS, for strata of at least so many windows."""
+        for one, (low, high) in enumerate(pairwise(self.edges)):
+            judged = int(self.judged[one])
+            if judged >= least:
+                name = f"{low:g} to {high:g}" if np.isfinite(high) else f"over {low:g}" if low else "all"
+                ratios = (self.below[one] / judged / LEVELS).tolist()
+                yield name, judged, ratios, float(np.abs(self.spread[one] / judged - GRID).max())
 
 
 def tally(into: Tails, told: Expectation, judged: np.ndarray, day: int, rng: np.random.Generator) -> None:

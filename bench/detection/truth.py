@@ -54,7 +54,11 @@ class Truth:
         }
         for number, days in self._touched.get(entity, {}).items():
             mine = sum(first <= one <= day for one in days)
-            if mine and day >= self.spans[number][0] and mine >= self._shared * self._made(entity, first, day):
+            if (
+                mine
+                and day >= self.spans[number][0]
+                and mine >= self._shared * self._made(entity, first, day)
+            ):
                 found.add(number)
         return found
 

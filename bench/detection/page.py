@@ -1,0 +1,247 @@
+"""The measured part of `docs/detection.md`, written between its two markers, and the picture."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from bench.calibration import LEVELS
+from bench.detection.goals import Goal, goals
+from bench.detection.picture import panels
+from bench.detection.run import OURS, Seed
+from bench.detection.scoring import READ, TOLERANCE, Point, censored_median
+from bench.detection.tails import Tails
+from streams.documentation.tables import table
+
+BEGIN, END = "<!-- measured by bench.detection -->", "<!-- end of what was measured -->"
+_PART = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
+
+
+def write(page: Path, seeds: Sequence[Seed], command: str) -> None:
+    """Put tables and picture into a page. Raises ValueError when its markers are not there."""
+    text = page.read_text("utf-8")
+    if not _PART.search(text):
+        raise ValueError(f"{page}: the lines {BEGIN} and {END} are not there")
+    picture = page.with_suffix(".svg")
+    measured = f"{BEGIN}\n\n{measured_part(seeds, command, picture.name)}\n{END}"
+    page.write_text(_PART.sub(lambda _: measured, text), "utf-8")
+    picture.write_text(drawn(seeds), "utf-8")
+
+
+def measured_part(seeds: Sequence[Seed], command: str, picture: str) -> str:
+    """All tables in markdown."""
+    parts = [_conditions(seeds, command), "### Reached and to reach\n", _goals(goals(seeds))]
+    parts += [f"![Recall of volume incidents against the budget]({picture})\n"]
+    for scale, own in by_scale(seeds):
+        parts.append(f"### Against other methods, {scale} searches a year\n")
+        for task in dict.fromkeys(name for one in own for name in one.scored):
+            if len(own[0].scored[task]) > 1:
+                parts += [_about(own, task), _methods(own, task)]
+        parts += ["Our detectors on the tasks that have no baseline:\n", _others(own)]
+        parts += [_recalls(own)]
+        parts += [f"### As shipped, {scale} searches a year\n", *_shipped(own)]
+        parts += [f"### Whom false alerts hit, {scale} searches a year\n", _fairness(own)]
+        parts += [f"### Tails, {scale} searches a year\n", _tails(own)]
+    return "\n".join(parts)
+
+
+def by_scale(seeds: Iterable[Seed]) -> list[tuple[str, list[Seed]]]:
+    """The seeds of each scale, in the order in which the scales were run."""
+    return [(scale, list(own)) for scale, own in groupby(seeds, lambda one: one.scale)]
+
+
+def drawn(seeds: Sequence[Seed]) -> str:
+    """Recall of the volume task against the budget, one chart a scale, mean over seeds; overrun or not."""
+    charts = {}
+    for scale, own in by_scale(seeds):
+        lines = {}
+        for method in own[0].scored.get("volume", {}):
+            curves = [one.scored["volume"][method].curve for one in own]
+            lines[method] = [
+                (points[0].budget, pooled(points, lambda point: point.recall))
+                for points in zip(*curves, strict=True)
+            ]
+        if lines:
+            charts[f"Volume incidents told, {scale} searches a year, {len(own)} seeds"] = lines
+    return panels("false alerts a day and 1,000 officers, set on the year before", "recall", charts)
+
+
+def pooled(points: Sequence[Point], what: Callable[[Point], float]) -> float:
+    """A mean over seeds, weighted by their incidents."""
+    total = sum(point.incidents for point in points)
+    return sum(what(point) * point.incidents for point in points) / total if total else math.nan
+
+
+def _conditions(seeds: Sequence[Seed], command: str) -> str:
+    lines = [f"Printed by\n\n```\n{command}\n```\n"]
+    for scale, own in by_scale(seeds):
+        searches = sum(one.searches for one in own) / len(own)
+        names = ", ".join(str(one.seed) for one in own)
+        lines.append(f"Scale {scale}: seeds {names}; {searches:,.0f} searches in three years on average.")
+    skipped = {name: why for one in seeds for name, why in one.skipped.items()}
+    lines += [f"\n**{name} was skipped: {why}.**" for name, why in sorted(skipped.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _goals(found: Sequence[Goal]) -> str:
+    rows = [(one.goal, one.scale, one.target, one.measured, one.verdict) for one in found]
+    return table(("goal", "scale", "target", "measured", ""), rows)
+
+
+def _about(own: Sequence[Seed], task: str) -> str:
+    first = own[0].tasks[task]
+    per = "30 days over all series" if first.series else "day and 1,000 officers"
+    incidents = sum(next(iter(one.scored[task][OURS].points.values())).incidents for one in own)
+    return (
+        f"**{task}** ({', '.join(first.scenarios)}; {incidents} incidents). "
+        f"Recall at false alerts per {per}; in brackets the recall when a seed that realised more than "
+        f"{TOLERANCE:g} times its budget counts nought, and the mean realised rate over the budget.\n"
+    )
+
+
+def _methods(own: Sequence[Seed], task: str) -> str:
+    budgets = own[0].tasks[task].budgets
+    middle = budgets[len(budgets) // 2] if not own[0].tasks[task].series else budgets[0]
+    rows = []
+    for method in own[0].scored[task]:
+        scored = [one.scored[task][method] for one in own]
+        cells = [_cell([one.points[budget] for one in scored]) for budget in budgets]
+        delays = [delay for one in scored for delay in one.points[middle].delays]
+        fell = sum(sum(one.points[middle].decoys.values()) for one in scored)
+        area = sum(one.area for one in scored) / len(scored)
+        precision = _mean(one.precision for one in scored)
+        name = f"**{method}**" if method == OURS else method
+        rows.append((name, *cells, f"{area:.2f}", f"{precision:.2f}", _days(delays), str(fell)))
+    heads = [f"@{budget:g}" for budget in budgets]
+    last = f"decoys alarmed @{middle:g}"
+    return table(
+        ("method", *heads, "area", f"precision of the first {READ}", f"median delay @{middle:g}, days", last),
+        rows,
+    )
+
+
+def _cell(points: Sequence[Point]) -> str:
+    realised = sum(point.realised / point.budget for point in points) / len(points)
+    recall, scored = pooled(points, lambda one: one.recall), pooled(points, lambda one: one.scored)
+    return f"{recall:.2f} ({scored:.2f}; {realised:.2f})"
+
+
+def _others(own: Sequence[Seed]) -> str:
+    rows = []
+    for name, task in own[0].tasks.items():
+        if len(own[0].scored[name]) > 1:
+            continue
+        scored = [one.scored[name][OURS] for one in own if name in one.scored]
+        cells = [f"@{budget:g}: {_cell([one.points[budget] for one in scored])}" for budget in task.budgets]
+        delays = [delay for one in scored for delay in one.points[task.budgets[-1]].delays]
+        rows.append((name, ", ".join(task.scenarios), str(len(delays)), " · ".join(cells), _days(delays)))
+    return table(("task", "scenarios", "incidents", "recall", "median delay, days"), rows)
+
+
+def _recalls(own: Sequence[Seed]) -> str:
+    """Volume by scenario and level, ours beside the oracle, at the middle budget."""
+    if "volume" not in own[0].scored:
+        return ""
+    budget = own[0].tasks["volume"].budgets[1]
+    methods = list(own[0].scored["volume"])
+    shown = (OURS, methods[-1])
+    rows = []
+    names = sorted({name for one in own for name in one.scored["volume"][OURS].points[budget].by_scenario})
+    for name in names:
+        cells = []
+        for method in shown:
+            tallies = [
+                one.scored["volume"][method].points[budget].by_scenario.get(name, [0, 0]) for one in own
+            ]
+            cells.append(f"{sum(one[0] for one in tallies)} of {sum(one[1] for one in tallies)}")
+        rows.append((name, *cells))
+    return f"Volume at {budget:g}, by scenario and level:\n\n" + table(("scenario", *shown), rows)
+
+
+def _shipped(own: Sequence[Seed]) -> list[str]:
+    caught: dict[str, dict[str, list[int]]] = defaultdict(dict)
+    for one in own:
+        for name, (hits, all_) in one.shipped.caught.items():
+            scenario, level = name.split()
+            tally = caught[scenario].setdefault(level, [0, 0])
+            tally[0], tally[1] = tally[0] + hits, tally[1] + all_
+    levels = sorted({level for of in caught.values() for level in of})
+    rows = [
+        (scenario, *(f"{of[level][0]} of {of[level][1]}" if level in of else "" for level in levels))
+        for scenario, of in sorted(caught.items(), key=lambda item: (len(item[0]), item[0]))
+    ]
+    right, telling = sum(one.shipped.right for one in own), sum(one.shipped.telling for one in own)
+    laid: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for one in own:
+        for scenario, (alarmed, number) in one.shipped.decoys.items():
+            laid[scenario][0] += alarmed
+            laid[scenario][1] += number
+    realised = _mean(one.shipped.realised for one in own)
+    false_policy = sum(one.shipped.false_policy for one in own)
+    traps = ", ".join(
+        f"{scenario} {alarmed} of {number}" for scenario, (alarmed, number) in sorted(laid.items())
+    )
+    return [
+        "Incidents caught with the shipped settings, by level:\n",
+        table(("scenario", *levels), rows),
+        f"{realised:.3f} false anomaly alerts a day and 1,000 officers over all stanzas; {false_policy} "
+        f"false policy alerts in {len(own)} years. {_share(right, telling)} of the alerts about incidents "
+        f"were raised by a detector that the incident's label names. Decoys that alarmed: {traps}.\n",
+    ]
+
+
+def _fairness(own: Sequence[Seed]) -> str:
+    rows = []
+    for kind in own[0].groups:
+        total: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+        for one in own:
+            for name, (false, days) in one.groups[kind].items():
+                total[name][0] += false
+                total[name][1] += days
+        rates = {name: false / days * 1000 for name, (false, days) in total.items() if days}
+        overall = sum(false for false, _ in total.values()) / sum(days for _, days in total.values()) * 1000
+        most, least = max(rates, key=rates.__getitem__), min(rates, key=rates.__getitem__)
+        rows.append((
+            kind, f"{overall:.3f}", f"{most}: {rates[most]:.3f}", f"{least}: {rates[least]:.3f}",
+            f"{rates[most] / overall:.2f}" if overall else "",
+        ))  # fmt: skip
+    return table(("by", "all", "most", "least", "most / all"), rows)
+
+
+def _tails(own: Sequence[Seed]) -> str:
+    total = Tails()
+    for one in own:
+        total.merge(one.tails)
+    return tail_table(total)
+
+
+def tail_table(tails: Tails) -> str:
+    """Observed over nominal by stratum of the expected count."""
+    rows = []
+    for name, judged, ratios, distance in (*tails.rows(), *tails.whole().rows()):
+        cells = [_ratio(judged, level, ratio) for level, ratio in zip(LEVELS, ratios, strict=True)]
+        rows.append((name, f"{judged:,}", *cells, f"{distance:.3f}"))
+    return table(("expected count", "windows", *(f"at {level:g}" for level in LEVELS), "KS"), rows)
+
+
+def _ratio(judged: int, level: float, ratio: float) -> str:
+    """A ratio for which fewer than five are due says nothing."""
+    return f"{ratio:.2f}" if judged * level >= 5 else "too few"
+
+
+def _mean(values: Iterable[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
+
+
+def _days(delays: Sequence[int | None]) -> str:
+    middle = censored_median(delays)
+    return "most missed" if math.isinf(middle) else f"{middle:.0f}"
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.0f}%" if whole else "none"
