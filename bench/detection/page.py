@@ -97,37 +97,40 @@ def _about(own: Sequence[Seed], task: str) -> str:
     per = "30 days over all series" if first.series else "day and 1,000 officers"
     incidents = sum(next(iter(one.scored[task][OURS].points.values())).incidents for one in own)
     return (
-        f"**{task}** ({', '.join(first.scenarios)}; {incidents} incidents). "
-        f"Recall at false alerts per {per}; in brackets the recall when a seed that realised more than "
-        f"{TOLERANCE:g} times its budget counts nought, and the mean realised rate over the budget.\n"
+        f"**{task}** ({', '.join(first.scenarios)}; {incidents} incidents). Recall at so many false alerts per "
+        f"{per}; in brackets the recall when a seed that realised more than {TOLERANCE:g} times its budget "
+        "counts nought, and the mean realised rate over the budget. A star: the budget could not be spent in "
+        "any seed, because all that was scored raises fewer alerts.\n"
     )
 
 
 def _methods(own: Sequence[Seed], task: str) -> str:
     budgets = own[0].tasks[task].budgets
-    middle = budgets[len(budgets) // 2] if not own[0].tasks[task].series else budgets[0]
+    middle = own[0].tasks[task].middle
     rows = []
     for method in own[0].scored[task]:
         scored = [one.scored[task][method] for one in own]
         cells = [_cell([one.points[budget] for one in scored]) for budget in budgets]
-        delays = [delay for one in scored for delay in one.points[middle].delays]
-        fell = sum(sum(one.points[middle].decoys.values()) for one in scored)
+        points = [one.points[middle] for one in scored]
+        delays = [delay for point in points for delay in point.delays]
+        fell = sum(sum(point.decoys.values()) for point in points)
+        false, all_ = sum(point.false for point in points), sum(point.alerts for point in points)
         area = sum(one.area for one in scored) / len(scored)
         precision = _mean(one.precision for one in scored)
         name = f"**{method}**" if method == OURS else method
-        rows.append((name, *cells, f"{area:.2f}", f"{precision:.2f}", _days(delays), str(fell)))
+        last = (f"{area:.2f}", f"{precision:.2f}", _share(false, all_), _days(delays), str(fell))
+        rows.append((name, *cells, *last))
     heads = [f"@{budget:g}" for budget in budgets]
-    last = f"decoys alarmed @{middle:g}"
-    return table(
-        ("method", *heads, "area", f"precision of the first {READ}", f"median delay @{middle:g}, days", last),
-        rows,
-    )
+    beside = ("area", f"precision of the first {READ}")
+    at = (f"false share @{middle:g}", f"median delay @{middle:g}, days", f"decoys alarmed @{middle:g}")
+    return table(("method", *heads, *beside, *at), rows)
 
 
 def _cell(points: Sequence[Point]) -> str:
     realised = sum(point.realised / point.budget for point in points) / len(points)
     recall, scored = pooled(points, lambda one: one.recall), pooled(points, lambda one: one.scored)
-    return f"{recall:.2f} ({scored:.2f}; {realised:.2f})"
+    star = "*" if all(math.isinf(point.least) and point.least < 0 for point in points) else ""
+    return f"{recall:.2f}{star} ({scored:.2f}; {realised:.2f})"
 
 
 def _others(own: Sequence[Seed]) -> str:
@@ -146,7 +149,7 @@ def _recalls(own: Sequence[Seed]) -> str:
     """Volume by scenario and level, ours beside the oracle, at the middle budget."""
     if "volume" not in own[0].scored:
         return ""
-    budget = own[0].tasks["volume"].budgets[1]
+    budget = own[0].tasks["volume"].middle
     methods = list(own[0].scored["volume"])
     shown = (OURS, methods[-1])
     rows = []

@@ -109,7 +109,7 @@ def judged(world: World, folder: Path, heard: Heard, scale: str, seed: int) -> S
         )
     decoys = Truth([one for one in traps if one.keys], log, zone, SHARED_BY_DECOY)
     posted = world.roster.unit_on[:, : city.days] >= 0
-    officer_days = [float(posted[:-1, begin - first : end - first].sum()) for begin, end in spans]
+    officer_days = [float(posted[: city.officers, begin - first : end - first].sum()) for begin, end in spans]
     by_officer = Spans(*spans, officer_days[0] / 1000, officer_days[1] / 1000)
     by_series = Spans(*spans, YEAR / MONTH, YEAR / MONTH)
 

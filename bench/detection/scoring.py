@@ -40,6 +40,7 @@ class Point:
     least: float
     incidents: int
     caught: int
+    alerts: int
     false: int
     realised: float
     delays: list[int | None] = field(default_factory=list)
@@ -167,6 +168,7 @@ def read(
         least=least,
         incidents=len(mine),
         caught=sum(number in first_told for number in mine),
+        alerts=len(made),
         false=len(false_about),
         realised=len(false_about) / size,
         delays=[

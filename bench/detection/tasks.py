@@ -38,6 +38,11 @@ class Task:
         """The budgets that thresholds are set for."""
         return SERIES_BUDGETS if self.series else OFFICER_BUDGETS
 
+    @property
+    def middle(self) -> float:
+        """The budget at which delays and decoys are told."""
+        return self.budgets[0 if self.series else 1]
+
 
 def tasks(labels: Iterable[Label]) -> list[Task]:
     """The tasks that some labels hold and thresholds can be set for.
