@@ -117,12 +117,10 @@ def threshold(honest: Findings, allowed: float) -> float:
     def within(number: int) -> bool:
         return number < 0 or len(alerts(honest, float(levels[number]))) <= allowed
 
-    good, step = -1, 1
-    while good + step < len(levels) and within(good + step):
-        good, step = good + step, max(1, (good + step) // 4)
-    bad = min(good + step, len(levels))
-    if bad == len(levels) and good + 1 < bad and within(len(levels) - 1):
-        good = len(levels) - 1
+    # In steps of a fiftieth: the stretch of scores that raise too many may be short.
+    good, bad = -1, 0
+    while bad < len(levels) and within(bad):
+        good, bad = bad, min(bad + 1 + bad // 50, max(len(levels) - 1, bad + 1))
     while bad - good > 1:
         middle = (good + bad) // 2
         good, bad = (middle, bad) if within(middle) else (good, middle)

@@ -97,9 +97,9 @@ def _about(own: Sequence[Seed], task: str) -> str:
     per = "30 days over all series" if first.series else "day and 1,000 officers"
     incidents = sum(next(iter(one.scored[task][OURS].points.values())).incidents for one in own)
     return (
-        f"**{task}** ({', '.join(first.scenarios)}; {incidents} incidents). Recall at so many false alerts per "
-        f"{per}; in brackets the recall when a seed that realised more than {TOLERANCE:g} times its budget "
-        "counts nought, and the mean realised rate over the budget. A star: the budget could not be spent in "
+        f"**{task}** ({', '.join(first.scenarios)}; {incidents} incidents). Recall at so many false alerts "
+        f"per {per}; in brackets the recall when a seed that realised more than {TOLERANCE:g} times its "
+        "budget counts nought, and the mean realised rate over the budget. A star: the budget could not be spent in "
         "any seed, because all that was scored raises fewer alerts.\n"
     )
 
@@ -140,6 +140,8 @@ def _others(own: Sequence[Seed]) -> str:
             continue
         scored = [one.scored[name][OURS] for one in own if name in one.scored]
         cells = [f"@{budget:g}: {_cell([one.points[budget] for one in scored])}" for budget in task.budgets]
+        if not task.functions & own[0].opened:
+            cells = [f"nothing to score: no stanza with an alpha has {' or '.join(sorted(task.functions))}"]
         delays = [delay for one in scored for delay in one.points[task.budgets[-1]].delays]
         rows.append((name, ", ".join(task.scenarios), str(len(delays)), " · ".join(cells), _days(delays)))
     return table(("task", "scenarios", "incidents", "recall", "median delay, days"), rows)

@@ -73,6 +73,8 @@ class Seed:
     tasks: dict[str, Task]
     shipped: Shipped
     tails: Tails
+    opened: frozenset[str] = frozenset()
+    """The functions whose stanzas were opened."""
     groups: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     """By unit, shift and tenure: false alerts at the largest volume budget and officer-days, by group."""
     newcomers: dict[float, list[int]] = field(default_factory=dict)
@@ -141,7 +143,8 @@ def judged(world: World, folder: Path, heard: Heard, scale: str, seed: int) -> S
     result = Seed(
         scale, seed, 0.0, len(log.lines), scored, {task.name: task for task in every},
         _as_shipped(world, heard, labels, traps, officer_days[1]),
-        _tails(world, folder, reference, counts["volume"][0], spans[0], seed), skipped=skipped,
+        _tails(world, folder, reference, counts["volume"][0], spans[0], seed),
+        frozenset(heard.functions[stanza] for stanza in heard.findings), skipped=skipped,
     )  # fmt: skip
     if "volume" in scored:
         _fairness(world, result, spans[1], labels)
