@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,8 +22,8 @@ from bench.baselines.farrington import Farrington
 from bench.baselines.features import HalfSpaceTrees
 from bench.baselines.oracle import Oracle
 from bench.detection.__main__ import numbers
-from bench.detection.findings import Findings, alerts, of_scores, threshold
-from bench.detection.hearing import hear, opened, permitted
+from bench.detection.findings import Findings, alerts, of_detectors, of_scores, threshold
+from bench.detection.hearing import Heard, hear, opened, permitted
 from bench.detection.log import Counts, Line, Log
 from bench.detection.page import BEGIN, END, write
 from bench.detection.picture import panels
@@ -108,10 +109,17 @@ def test_a_threshold_keeps_the_budget_and_the_next_lower_score_breaks_it(
 ) -> None:
     found = findings(*given_rows)
     least = threshold(found, allowed)
-    assert len(alerts(found, least)) <= allowed
+    assert all(len(alerts(found, float(level))) <= allowed for level in found.score[found.score >= least])
     lower = found.score[found.score < least]
     if math.isfinite(least) and lower.size:
         assert len(alerts(found, float(lower.max()))) > allowed
+
+
+def test_an_endless_alert_is_no_way_to_keep_a_budget() -> None:
+    every_day = [(key, day, 1, 1.0 + (day % 20 == 0)) for key in range(6) for day in range(100)]
+    found = findings(*every_day)
+    assert len(alerts(found, 1.0)) == 6
+    assert threshold(found, 10) > 2.0
 
 
 def noise(keys: int = 300, seed: int = 0) -> Findings:
@@ -329,22 +337,41 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Path]:
 
 
 @pytest.fixture(scope="module")
-def scored(small: tuple[World, Path]) -> tuple[Seed, list[bytes]]:
-    world, folder = small
-    heard = hear(folder, SHIPPED)
-    return judged(world, folder, heard, "small", 0), [encode_alert(alert) for alert in heard.alerts]
+def heard(small: tuple[World, Path]) -> Heard:
+    return hear(small[1], SHIPPED)
 
 
-def test_listening_changes_no_alert(small: tuple[World, Path], scored: tuple[Seed, list[bytes]]) -> None:
+@pytest.fixture(scope="module")
+def scored(small: tuple[World, Path], heard: Heard) -> Seed:
+    return judged(*small, heard, "small", 0)
+
+
+def test_listening_changes_no_alert(small: tuple[World, Path], heard: Heard) -> None:
     _, folder = small
     machine = pipeline(load_settings(config_dir=folder), load(folder, SHIPPED, settings_types()))
     file = folder / "events.jsonl"
     *_, result = replay([file], machine, Ticker(sources=survey([file]).sources))
-    assert [encode_alert(alert) for alert in result.stream] == scored[1]
+    assert [encode_alert(alert) for alert in result.stream] == [encode_alert(alert) for alert in heard.alerts]
 
 
-def test_one_seed_is_scored_from_end_to_end(scored: tuple[Seed, list[bytes]]) -> None:
-    found = scored[0]
+def test_a_threshold_makes_of_opened_findings_what_the_product_raises_at_that_alpha(heard: Heard) -> None:
+    stanzas = [
+        one for one in chosen(load(SHIPPED, SHIPPED, settings_types())) if one.function == "high_count"
+    ]
+    compared = 0
+    for stanza in stanzas:
+        least = -math.log(getattr(stanza.settings, "alpha", 1.0))
+        found = of_detectors(heard.findings[stanza.name])
+        ours = Counter(found.entities[found.key[one.places[0]]][1] for one in alerts(found, least))
+        standing = {alert.alert_id: alert for alert in heard.alerts if alert.detector == stanza.name}
+        theirs = Counter(alert.entity for alert in standing.values() if alert.status != "withdrawn")
+        assert ours == theirs
+        compared += len(theirs)
+    assert compared
+
+
+def test_one_seed_is_scored_from_end_to_end(scored: Seed) -> None:
+    found = scored
     assert set(found.tasks) == {"volume", "demonstration", "stalking"}
     assert found.tasks["volume"].scenarios == ("S1", "S2", "S5")
     for methods in found.scored.values():
@@ -358,18 +385,16 @@ def test_one_seed_is_scored_from_end_to_end(scored: tuple[Seed, list[bytes]]) ->
     assert len(set(days.values())) == 1
 
 
-def test_the_page_is_rewritten_between_its_markers_alone(
-    scored: tuple[Seed, list[bytes]], tmp_path: Path
-) -> None:
+def test_the_page_is_rewritten_between_its_markers_alone(scored: Seed, tmp_path: Path) -> None:
     page = tmp_path / "detection.md"
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    write(page, [scored[0]], "the command")
+    write(page, [scored], "the command")
     once = page.read_text()
     assert once.startswith(f"before\n{BEGIN}\n") and once.endswith(f"{END}\nafter\n")
     assert "the command" in once and "old" not in once and "| volume recall @0.1 |" in once
     ElementTree.fromstring(page.with_suffix(".svg").read_text())
-    write(page, [scored[0]], "the command")
+    write(page, [scored], "the command")
     assert page.read_text() == once
     page.write_text("no markers")
     with pytest.raises(ValueError, match="are not there"):
-        write(page, [scored[0]], "the command")
+        write(page, [scored], "the command")

@@ -43,7 +43,7 @@ class Findings:
 
 
 @dataclass(frozen=True)
-class Case:
+class Raised:
     """One alert: the places of its findings, in order of day."""
 
     places: tuple[int, ...]
@@ -82,7 +82,7 @@ def of_scores(counts: Counts, scores: Scores, years: tuple[tuple[int, int], tupl
     return Findings(entities, key, day + first, np.asarray(window, np.int64), scores.value[key, day])
 
 
-def alerts(findings: Findings, least: float, apart: int = EPISODE_DAYS) -> list[Case]:
+def alerts(findings: Findings, least: float, apart: int = EPISODE_DAYS) -> list[Raised]:
     """The alerts of a threshold, by the rule that the product has.
 
     Findings no further apart than `apart` days are one alert. A window that reaches back to what has
@@ -103,7 +103,7 @@ def alerts(findings: Findings, least: float, apart: int = EPISODE_DAYS) -> list[
         if fresh:
             told = day
         current, last = key, day
-    return [Case(tuple(places)) for places in made]
+    return [Raised(tuple(places)) for places in made]
 
 
 def threshold(honest: Findings, allowed: float) -> float:

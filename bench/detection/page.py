@@ -99,8 +99,8 @@ def _about(own: Sequence[Seed], task: str) -> str:
     return (
         f"**{task}** ({', '.join(first.scenarios)}; {incidents} incidents). Recall at so many false alerts "
         f"per {per}; in brackets the recall when a seed that realised more than {TOLERANCE:g} times its "
-        "budget counts nought, and the mean realised rate over the budget. A star: the budget could not be spent in "
-        "any seed, because all that was scored raises fewer alerts.\n"
+        "budget counts nought, and the mean realised rate over the budget. A star: the budget could not be "
+        "spent in any seed, because all that was scored raises fewer alerts.\n"
     )
 
 

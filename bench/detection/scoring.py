@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.detection.findings import Case, Findings, alerts, threshold
+from bench.detection.findings import Findings, Raised, alerts, threshold
 from bench.detection.truth import Truth
 
 #: A realised rate may exceed its budget by so much; beyond it the budget's recall counts as nought.
@@ -127,7 +127,7 @@ def score(
 
 def read(
     year: Findings,
-    made: Sequence[Case],
+    made: Sequence[Raised],
     about: Sequence[set[int]],
     budget: float,
     least: float,
