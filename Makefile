@@ -64,7 +64,7 @@ bench-detection: .venv/.locked
 	@$(BIN)/python -m bench.detection --seeds $(or $(SEEDS),0-9 100-119) --scales $(SCALES) --page docs/detection.md $(ARGS)
 
 bench-detection-external: .venv/.locked
-	@$(BIN)/python -m bench.detection --external $(LOG) $(ARGS)
+	@$(BIN)/python -m bench.detection --external $(LOG) --page docs/detection.md $(ARGS)
 
 .venv-peers-%/.locked: bench/peers/requirements-%.txt .venv/.locked
 	@$(BIN)/python -m venv --clear .venv-peers-$* && \

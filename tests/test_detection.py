@@ -21,6 +21,7 @@ from bench.baselines.base import Scores, one_day
 from bench.baselines.farrington import Farrington
 from bench.baselines.features import HalfSpaceTrees
 from bench.baselines.oracle import Oracle
+from bench.detection import external
 from bench.detection.__main__ import numbers
 from bench.detection.findings import Findings, alerts, of_detectors, of_scores, threshold
 from bench.detection.hearing import Heard, hear, opened, permitted
@@ -301,6 +302,21 @@ def test_the_picture_is_well_formed_and_names_every_line() -> None:
     assert {"a < b", "x & y", "share", "one & all", "two", "0.02", "0.1", "1"} <= set(words)
     curves = [one for one in root.iter("{http://www.w3.org/2000/svg}path") if one.get("fill") == "none"]
     assert len(curves) == 2
+
+
+def test_a_real_log_is_judged_by_user_and_as_one_series(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(6)
+    log = tmp_path / "log.csv"
+    moments = [at(FIRST + int(day)).replace(tzinfo=None) for day in np.sort(rng.integers(0, 150, 2_000))]
+    rows = [f"e{n},u{rng.integers(0, 30)},{moment}" for n, moment in enumerate(moments)]
+    log.write_text("\n".join(["id,userId,searchDate", *rows]))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    told = external.report(log, "UTC")
+    assert "2,000 searches by 30 users in 150 days" in told
+    assert "| tail ratio at 0.01 on the real log, all strata together | 0.4 to 1.5 |" in told
+    assert "SKIPPED: Farrington Flexible: Rscript is not installed" in told
 
 
 def test_seeds_are_single_ones_and_ranges() -> None:

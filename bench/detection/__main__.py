@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -12,7 +13,7 @@ from rich.markdown import Markdown
 
 from bench.detection import __doc__ as about
 from bench.detection import external
-from bench.detection.page import measured_part, write
+from bench.detection.page import BEGIN_REAL, END_REAL, measured_part, replace_part, write
 from bench.detection.run import Seed, as_json, one_seed
 from bench.simulator.benchmark import SCALES
 
@@ -51,7 +52,7 @@ def main() -> None:
     given = parser.parse_args()
     console = Console(stderr=True, width=None if sys.stderr.isatty() else 150)
     if given.external is not None:
-        print(external.report(given.external, given.zone))
+        _external(given.external, given.zone, given.page, console)
         return
     changes = {name: json.loads(value) for name, _, value in (one.partition("=") for one in given.set)}
     seeds: list[Seed] = []
@@ -66,13 +67,32 @@ def main() -> None:
         command += f" --set {' '.join(given.set)}"
     console.print(Markdown(measured_part(seeds, command, "detection.svg")))
     if given.page is not None:
-        try:
-            write(given.page, seeds, f"{command} --page {given.page}")
-        except (OSError, ValueError) as error:
-            console.print(str(error), style="red", markup=False)
-            raise SystemExit(1) from error
+        _or_end(console, lambda: write(given.page, seeds, f"{command} --page {given.page}"))
     if given.json:
         print(as_json(seeds).decode())
+
+
+def _external(log: Path, zone: str, page: Path | None, console: Console) -> None:
+    """The real log; a missing one is skipped loudly and leaves the page as it is."""
+    if not log.is_file():
+        why = f"SKIPPED: {log} is not there; docs/eugene.md says where to get the log."
+        console.print(why, style="bold red", markup=False)
+        return
+    found = external.report(log, zone)
+    console.print(Markdown(found))
+    if page is not None:
+        command = f"python -m bench.detection --external {log.name} --page {page}"
+        part = f"Printed by\n\n```\n{command}\n```\n\n{found}"
+        _or_end(console, lambda: replace_part(page, BEGIN_REAL, END_REAL, part))
+
+
+def _or_end(console: Console, do: Callable[[], None]) -> None:
+    """Do it, or end with 1 and a sentence that says why not."""
+    try:
+        do()
+    except (OSError, ValueError) as error:
+        console.print(str(error), style="red", markup=False)
+        raise SystemExit(1) from error
 
 
 if __name__ == "__main__":

@@ -10,9 +10,10 @@ import numpy as np
 
 from bench.baselines import Skipped
 from bench.baselines.farrington import Farrington
+from bench.calibration import LEVELS
 from bench.detection.log import Counts, Line, Log
 from bench.detection.page import tail_table
-from bench.detection.tails import GRID, unknown_tails
+from bench.detection.tails import GRID, Tails, unknown_tails
 from models.detectors.high_count import HighCountSettings
 from streams.documentation.tables import table
 
@@ -21,24 +22,36 @@ LEARNED = 60
 #: A few hundred days say nothing of rarer ones.
 SERIES_LEVELS = (0.1, 0.05, 0.01)
 AGENCY = "log"
+TARGET = (0.4, 1.5)
 
 
 def report(path: Path, zone: str) -> str:
     """Tail ratios on a log with the columns id, userId, searchDate (UTC), and Farrington's on its daily
-    sums. What cannot be run says so loudly."""
-    if not path.is_file():
-        return f"SKIPPED: {path} is not there; docs/eugene.md says where to get the log."
+    sums; without R that part says so loudly."""
     log = read(path, zone)
     users = sorted({line.requester_id for line in log.lines})
     span = (log.first + LEARNED, log.last)
-    by_user = _counts(log, "requester", users)
-    settings = HighCountSettings(of="searches")
+    tails = unknown_tails(_counts(log, "requester", users), HighCountSettings(of="searches"), span)
     parts = [
-        f"{path.name}: {len(log.lines):,} searches by {len(users)} users in {log.last - log.first} days.\n",
-        f"Observed over nominal tails of high_count by user, from day {LEARNED} on:\n",
-        tail_table(unknown_tails(by_user, settings, span)),
+        f"{len(log.lines):,} searches by {len(users)} users in {log.last - log.first} days. Tails of "
+        f"`high_count` by user, all in one group, from day {LEARNED} on:\n",
+        tail_table(tails),
+        _goals(tails),
+        _series(_counts(log, "agency", [AGENCY]), span),
     ]
-    return "\n".join([*parts, _series(_counts(log, "agency", [AGENCY]), span)])
+    return "\n".join(parts)
+
+
+def _goals(tails: Tails) -> str:
+    """The targets, which hold for all strata together: in one there is too little."""
+    low, high = TARGET
+    rows = []
+    for _, _, ratios, _ in tails.whole().rows():
+        for level, ratio in list(zip(LEVELS, ratios, strict=True))[:2]:
+            said = "met" if low <= round(ratio, 2) <= high else "missed"
+            goal = f"tail ratio at {level:g} on the real log, all strata together"
+            rows.append((goal, f"{low:g} to {high:g}", f"{ratio:.2f}", said))
+    return table(("goal", "target", "measured", ""), rows)
 
 
 def read(path: Path, zone: str) -> Log:
@@ -74,7 +87,7 @@ def _series(agency: Counts, span: tuple[int, int]) -> str:
         nothing = np.zeros(agency.cases.shape)
         scores = Farrington().scores(agency.searches, agency.searches, agency.weekday, nothing).value
     except Skipped as why:
-        return f"{said}{table(heads, rows)}\nSKIPPED: {Farrington.name}: {why}\n"
+        return f"{said}{table(heads, rows)}\n**SKIPPED: {Farrington.name}: {why}.**\n"
     p = np.exp(-scores[0, span[0] - agency.first :])
     rows.append(
         (Farrington.name, str(len(p)), *_ratios(np.array([(p <= level).mean() for level in SERIES_LEVELS])))

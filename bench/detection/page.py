@@ -17,19 +17,25 @@ from bench.detection.scoring import READ, TOLERANCE, Point, censored_median
 from bench.detection.tails import Tails
 from streams.documentation.tables import table
 
+#: What the command writes stands between these lines: the simulation, and the real log.
 BEGIN, END = "<!-- measured by bench.detection -->", "<!-- end of what was measured -->"
-_PART = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
+BEGIN_REAL, END_REAL = "<!-- measured on a real log -->", "<!-- end of the real log -->"
 
 
 def write(page: Path, seeds: Sequence[Seed], command: str) -> None:
     """Put tables and picture into a page. Raises ValueError when its markers are not there."""
-    text = page.read_text("utf-8")
-    if not _PART.search(text):
-        raise ValueError(f"{page}: the lines {BEGIN} and {END} are not there")
     picture = page.with_suffix(".svg")
-    measured = f"{BEGIN}\n\n{measured_part(seeds, command, picture.name)}\n{END}"
-    page.write_text(_PART.sub(lambda _: measured, text), "utf-8")
+    replace_part(page, BEGIN, END, measured_part(seeds, command, picture.name))
     picture.write_text(drawn(seeds), "utf-8")
+
+
+def replace_part(page: Path, begin: str, end: str, part: str) -> None:
+    """Put a text between two lines of a page. Raises ValueError when they are not there."""
+    text = page.read_text("utf-8")
+    place = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    if not place.search(text):
+        raise ValueError(f"{page}: the lines {begin} and {end} are not there")
+    page.write_text(place.sub(lambda _: f"{begin}\n\n{part}\n{end}", text), "utf-8")
 
 
 def measured_part(seeds: Sequence[Seed], command: str, picture: str) -> str:
