@@ -1,9 +1,10 @@
 # `make demo`, `make test` and `make check` need Python 3.11 or newer with its venv module, nothing else.
 # Another interpreter: `make check PYTHON=/path/to/python3.12` (after `make clean`).
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-kafka chaos kafka bench-peers check lint format types contracts lock clean
+.PHONY: help demo test test-kafka chaos kafka bench-peers bench-detection bench-detection-external check lint format types contracts lock clean
 ARGS ?=
-SEEDS ?= 20
+SCALES ?= 20k
+LOG ?= eugene.csv
 BROKER ?= embedded
 BIN := .venv/bin
 
@@ -14,6 +15,8 @@ help:
 	@echo "make chaos SEEDS=500  seeded faults against three workers, with a summary; BROKER=kafka: on Apache Kafka"
 	@echo "make kafka            Apache Kafka on this machine until Ctrl-C, for trying things out; the same needs"
 	@echo "make bench-peers      the frameworks that \`./probewatch bench peers\` compares us with, each in a .venv-peers-*"
+	@echo "make bench-detection [SEEDS=... SCALES=...]  detectors and plain methods on labelled simulations, into docs/"
+	@echo "make bench-detection-external LOG=FILE  tails and Farrington on the real log that docs/eugene.md names"
 	@echo "make check            what CI runs: lint, types, import contracts, tests"
 	@echo "make format           put the code into the form that lint asks for"
 	@echo "make lock             resolve pyproject.toml again and pin what comes out"
@@ -48,13 +51,20 @@ test-kafka: .venv/.locked
 
 # Seeds 0 to SEEDS-1, or those that ONLY names: make chaos ONLY="17 23" BROKER=kafka
 chaos: .venv/.locked
-	@$(BIN)/python -m tests.delivery.chaos --broker $(BROKER) $(if $(ONLY),--only $(ONLY),--seeds $(SEEDS)) $(ARGS)
+	@$(BIN)/python -m tests.delivery.chaos --broker $(BROKER) $(if $(ONLY),--only $(ONLY),--seeds $(or $(SEEDS),20)) $(ARGS)
 
 kafka: .venv/.locked
 	@$(BIN)/python -m tests.kafka.cluster $(ARGS)
 
 # They are no dependencies of the product, and their own dependencies do not go together.
 bench-peers: .venv-peers-quix/.locked .venv-peers-bytewax/.locked
+
+# Half a minute a seed at 20k. SEEDS="0-9 100-119" SCALES="20k 1M" are lists.
+bench-detection: .venv/.locked
+	@$(BIN)/python -m bench.detection --seeds $(or $(SEEDS),0-9 100-119) --scales $(SCALES) --page docs/detection.md $(ARGS)
+
+bench-detection-external: .venv/.locked
+	@$(BIN)/python -m bench.detection --external $(LOG) --page docs/detection.md $(ARGS)
 
 .venv-peers-%/.locked: bench/peers/requirements-%.txt .venv/.locked
 	@$(BIN)/python -m venv --clear .venv-peers-$* && \
