@@ -141,15 +141,15 @@ class CaseReuse(Detector):
             return []
         today = Today.of(day)
         cases, case_of = np.unique(today.case, return_inverse=True)
-        first, end = self._uses.where(cases)
-        fits = end - first < MOST_USES
-        old = fits & (end > first)
+        places = self._uses.where(cases)
+        number = np.diff(places, axis=2).sum(axis=(1, 2))
+        fits, old = number < MOST_USES, (number > 0) & (number < MOST_USES)
         order = np.argsort(case_of, kind="stable")
         bounds = np.searchsorted(case_of[order], np.arange(len(cases) + 1))
         findings: list[tuple[str, float, Finding]] = []
         steps: list[tuple[str, bool, int, int]] = []
         for place in np.flatnonzero(old).tolist():
-            past = self._uses.between(int(first[place]), int(end[place]))
+            past = self._uses.between(places[place])
             own = order[bounds[place] : bounds[place + 1]]
             findings += self._returned(day, today, own, past, steps)
         self._learn_new(day, today, order[bounds[:-1]], fits & ~old, case_of)

@@ -16,7 +16,7 @@ from models.columns import Ints, distinct
 from models.days import LocalDays
 from models.detectors.base import Day, Detector, Settings
 from models.statistics import ladder
-from models.statistics.negative_binomial import upper_tail
+from models.statistics.negative_binomial import central_interval, upper_tail
 from models.statistics.visits import MOST_VISITS, Visit, Visits, cases_of, rows_of
 from models.windows import manual
 from models.wording import chance, day_text, figure, plural
@@ -48,16 +48,18 @@ class ManyRequestersSettings(Settings, kw_only=True, frozen=True):
     """Fewest units that they belong to."""
     shared_case: Annotated[float, Meta(gt=0, le=1)] = 0.7
     """Part of the requesters under one case number from which on all are taken to work on that case."""
-    minimum_history_days: Annotated[int, Meta(ge=0)] = 60
+    minimum_history_days: Annotated[int, Meta(ge=0)] = 90
     """Days of the agency's log before the first alert."""
 
 
 class _Learned(Struct, array_like=True):
     first_day: int | None
     reached: list[int]
-    """How many persons were searched for on 1, 2, ... grounds within a window."""
+    """How many persons without a past were searched for on 1, 2, ... grounds within a window."""
     announced: dict[str, int]
     """Persons for whom the log shows automatic look-ups, and the last day of these."""
+    told: dict[str, int]
+    """Persons about whom there was a finding, and the last day of these."""
     expected: float = 1.0
     surprising: float = 1.0
 
@@ -84,12 +86,13 @@ class ManyRequesters(Detector):
     Over a sliding window of 28 days the requesters of a subject are counted; those who cite the same
     case number count once, and so does one requester with many case numbers (k "grounds"). The
     propensity h_j that a subject with j grounds gets one more is learned from all subjects of the
-    agency, so a city with many well-known offenders does not wonder at them: the chance of k is
-    h_1 h_2 ... h_(k-1). To it is added the chance of k for a subject with A grounds in the two windows
-    before, a gamma-Poisson with mean A/2 and size A + 1. The detector checks itself: when more than 1%
-    of the subjects fall below 0.01, all chances are raised by that ratio. A subject is not judged
-    when 70% of the requesters cite one case number, when all belong to one unit, or when the log
-    shows automatic look-ups (hot list, batch) of the subject: then the search was announced.
+    agency whom nobody searched for in the two windows before; the chance of k is
+    h_1 h_2 ... h_(k-1). What was told is not learned from. For a subject with A grounds in these
+    windows the chance of k in a gamma-Poisson with mean A/2 and size A + 1 is added, so that a city
+    does not wonder at its well-known offenders. That part checks itself: when more than 1% of their
+    windows fall below 0.01, their chances are raised by that ratio. A subject is not judged when 70%
+    of the requesters cite one case number, when all belong to one unit, or when the log shows
+    automatic look-ups (hot list, batch) of the subject: then the search was announced.
 
     Innocent explanations: a bulletin whose number nobody wrote down, a well-known offender with a new
     series of crimes, a test record used in training, a missing person.
@@ -102,9 +105,7 @@ class ManyRequesters(Detector):
 
     function = "many_requesters"
     settings_type = ManyRequestersSettings
-    judging = Detector.judging | {
-        "alpha", "minimum_count", "minimum_units", "shared_case", "minimum_history_days",
-    }  # fmt: skip
+    #: What was told is not learned from, so there is no other setting that only judges.
     #: A pair of requester and subject keeps at most 90 visits of five short strings.
     bytes_per_key = MOST_VISITS * 400
 
@@ -116,7 +117,7 @@ class ManyRequesters(Detector):
         self._reset()
 
     def _reset(self) -> None:
-        self._learned = _Learned(None, [0] * (DEEPEST + 2), {})
+        self._learned = _Learned(None, [0] * (DEEPEST + 2), {}, {})
         self._visits = Visits()
 
     def close(self, day: Day) -> Iterable[Finding]:
@@ -145,8 +146,9 @@ class ManyRequesters(Detector):
     def _note_announced(self, day: Day, rows: Ints, start: int) -> None:
         """Remember which of the persons visited are looked up automatically, too."""
         announced = self._learned.announced
-        for subject in [subject for subject, last in announced.items() if last < start]:
-            del announced[subject]
+        for known in (announced, self._learned.told):
+            for subject in [subject for subject, last in known.items() if last < start]:
+                del known[subject]
         automatic = ~manual(day)
         if automatic.any():
             names, codes = day.column("subject_ref")
@@ -165,9 +167,8 @@ class ManyRequesters(Detector):
         requesters = distinct(np.concatenate((pairs, old_pairs[recent]))) & _LOW
         several, many = np.unique(requesters, return_counts=True)
         several = several[many > 1]
-        # A subject of one requester has one ground, which is new when the window had none.
-        known = np.isin(subjects, old_pairs[recent] & _LOW)
-        alone = int((~known & ~np.isin(subjects, several)).sum())
+        # Whom nobody had searched for has one ground if one requester does so today.
+        alone = int((~np.isin(subjects, old_pairs & _LOW) & ~np.isin(subjects, several)).sum())
         tails = np.cumprod([1.0, *ladder.propensities(learned.reached, DEEPEST)]).tolist()
         findings, steps = {}, []
         for subject in several.tolist():
@@ -182,10 +183,11 @@ class ManyRequesters(Detector):
             was = _Seen(who, cited).grounds()
             seen = _Seen([*who, *(pairs[own] >> 32).tolist()], [*cited, *(cases[row] for row in own)])
             grounds = seen.grounds()
-            steps.append((was, grounds))
             p = self._chance(tails, grounds, fame)
-            learned.surprising += p <= SURPRISING < self._chance(tails, was, fame)
-            p = min(1.0, p * max(1.0, learned.surprising / learned.expected))
+            if fame:
+                learned.expected += SURPRISING * max(0, grounds - was) / max(1.0, fame / WINDOWS_BEFORE)
+                learned.surprising += p <= SURPRISING < self._chance(tails, was, fame)
+                p = min(1.0, p * max(1.0, learned.surprising / learned.expected))
             if p <= self.settings.alpha and grounds >= self.settings.minimum_count:
                 visits = [
                     *map(self._visits.visit, which),
@@ -194,18 +196,21 @@ class ManyRequesters(Detector):
                 finding = self._judge(day, visits, seen, fame, p)
                 if finding is not None:
                     findings[finding.entity] = finding
-        learned.expected += SURPRISING * (alone + sum(was == 0 for was, _ in steps))
-        learned.reached[0] += alone
-        for was, grounds in steps:
-            ladder.climb(learned.reached, was, grounds)
+                    learned.told[finding.entity] = day.number
+            if not fame and day.value("subject_ref", int(rows[own[0]])) not in learned.told:
+                steps.append((was, grounds))
+        # In the first weeks nobody has a past, however well known.
+        if day.number - (learned.first_day or 0) >= WINDOWS_BEFORE * window:
+            learned.reached[0] += alone
+            for was, grounds in steps:
+                ladder.climb(learned.reached, was, grounds)
         return findings
 
     def _chance(self, tails: Sequence[float], grounds: int, fame: int) -> float:
         if not grounds:
             return 1.0
         by_habit = tails[min(grounds - 1, DEEPEST)]
-        mean = fame / WINDOWS_BEFORE
-        by_fame = float(upper_tail(grounds, mean, mean + mean**2 / (fame + 1))) if fame else 0.0
+        by_fame = float(upper_tail(grounds, *_usual(fame))) if fame else 0.0
         return min(1.0, by_habit + by_fame)
 
     def _judge(self, day: Day, visits: list[Visit], seen: _Seen, fame: int, p: float) -> Finding | None:
@@ -220,6 +225,9 @@ class ManyRequesters(Detector):
             return None
         grounds = seen.grounds()
         expected, upper = ladder.expected(self._learned.reached)
+        if fame:
+            mean, variance = _usual(fame)
+            expected, upper = max(expected, mean), max(upper, central_interval(mean, variance)[1])
         people = len(set(seen.who))
         blank = len({who for who, case in zip(*seen, strict=True) if not case})
         numbers = len(set(seen.cases) - {""})
@@ -267,6 +275,12 @@ class ManyRequesters(Detector):
             self._visits.restore(blocks)
         except (KeyError, ValueError, msgspec.DecodeError) as error:
             raise ValueError(f"state of detector {self.name} cannot be read: {error!r}") from error
+
+
+def _usual(fame: int) -> tuple[float, float]:
+    """Mean and variance of the grounds in a window after `fame` in the windows before."""
+    mean = fame / WINDOWS_BEFORE
+    return mean, mean + mean**2 / (fame + 1)
 
 
 _pack = msgspec.msgpack.Encoder(order="deterministic").encode

@@ -20,6 +20,8 @@ from models.windows import Day, manual
 
 #: Uses of one number that are kept. One under which more is done is a placeholder or a job's.
 MOST_USES = 500
+#: Uses that may stand apart from the many, at least.
+LATEST = 1_000
 #: Bytes of one use in the state.
 USE_BYTES = 20
 
@@ -61,23 +63,47 @@ class Today(NamedTuple):
         return Today(rows[these], by_hand[these], case[these], who[these], whom[these])
 
 
+class _Sorted(NamedTuple):
+    """Uses by case number, and those of one by day."""
+
+    cases: Numbers
+    uses: NDArray[Any]
+
+    @classmethod
+    def of(cls, uses: NDArray[Any]) -> _Sorted:
+        """Uses that are in the order of their days."""
+        uses = uses[np.argsort(uses["case"], kind="stable")]
+        return cls(np.ascontiguousarray(uses["case"]), uses)
+
+    def and_then(self, later: _Sorted) -> _Sorted:
+        """These and later ones."""
+        after = np.searchsorted(self.cases, later.cases, "right")
+        return _Sorted(np.insert(self.cases, after, later.cases), np.insert(self.uses, after, later.uses))
+
+
 class Uses:
     """The uses of closed days, until they are forgotten."""
 
     def __init__(self) -> None:
-        # By case number, and those of one by day.
-        self._cases = np.zeros(0, np.uint64)
-        self._uses = np.zeros(0, _KEPT)
+        # The latest stand by themselves: to put a few among very many takes long.
+        self._old = self._late = _Sorted.of(np.zeros(0, _KEPT))
         self._weeks: dict[int, bytes] = {}
 
-    def where(self, cases: Numbers) -> tuple[Ints, Ints]:
-        """Where the uses of some numbers begin and end."""
-        return np.searchsorted(self._cases, cases), np.searchsorted(self._cases, cases, "right")
+    def where(self, cases: Numbers) -> Ints:
+        """For `between`, where the uses of some numbers stand; shape (n, 2, 2)."""
+        found = [
+            [np.searchsorted(part.cases, cases, side) for side in ("left", "right")]
+            for part in (self._old, self._late)
+        ]
+        return cast(Ints, np.moveaxis(np.array(found), 2, 0))
 
-    def between(self, first: int, end: int) -> list[Use]:
-        """Those in some places, by day if they are of one number."""
-        part = self._uses[first:end]
-        return list(map(Use, part["day"].tolist(), part["who"].tolist(), part["whom"].tolist()))
+    def between(self, places: Ints) -> list[Use]:
+        """The uses of one number, by day."""
+        found: list[Use] = []
+        for part, (first, end) in zip((self._old, self._late), places.tolist(), strict=True):
+            own = part.uses[first:end]
+            found += map(Use, own["day"].tolist(), own["who"].tolist(), own["whom"].tolist())
+        return found
 
     def remember(self, day: int, today: Today) -> None:
         """Take in the uses of a closed day, each once and of one number as many as fit."""
@@ -89,12 +115,9 @@ class Uses:
         new = new[np.arange(len(new)) - first[place] < MOST_USES]
         if len(new):
             self._weeks[day // 7] = self._weeks.get(day // 7, b"") + new.tobytes()
-            self._insert(new)
-
-    def _insert(self, new: NDArray[Any]) -> None:
-        after = np.searchsorted(self._cases, new["case"], "right")
-        self._cases = np.insert(self._cases, after, new["case"])
-        self._uses = np.insert(self._uses, after, new)
+            self._late = self._late.and_then(_Sorted.of(new))
+            if len(self._late.uses) > LATEST + len(self._old.uses) // 16:
+                self._old, self._late = self._old.and_then(self._late), _Sorted.of(new[:0])
 
     def forget(self, before: int) -> None:
         """Let go of the weeks that ended before an ordinal day."""
@@ -102,8 +125,10 @@ class Uses:
         for week in gone:
             del self._weeks[week]
         if gone:
-            stays = self._uses["day"] >= 7 * (max(gone) + 1)
-            self._cases, self._uses = self._cases[stays], self._uses[stays]
+            first = 7 * (max(gone) + 1)
+            self._old, self._late = (
+                _Sorted.of(part.uses[part.uses["day"] >= first]) for part in (self._old, self._late)
+            )
 
     def snapshot(self) -> dict[str, bytes]:
         """Blocks `week/N` with the uses of a week."""
@@ -113,9 +138,7 @@ class Uses:
         """Take back what `snapshot` gave, into an empty one. Raises ValueError."""
         for week in sorted(int(name[5:]) for name in blocks if name.startswith("week/")):
             self._weeks[week] = blocks[f"week/{week}"]
-        found = np.frombuffer(b"".join(self._weeks.values()), _KEPT)
-        self._uses = found[np.argsort(found["case"], kind="stable")]
-        self._cases = np.ascontiguousarray(self._uses["case"])
+        self._old = _Sorted.of(np.frombuffer(b"".join(self._weeks.values()), _KEPT))
 
 
 class Rest(NamedTuple):
