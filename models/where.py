@@ -21,7 +21,9 @@ def where(condition: Condition, table: Table, rows: Ints) -> NDArray[np.bool_]:
         _, way = np.unique(way * max(len(column.values), 1) + column.codes[rows], return_inverse=True)
     _, first, way = np.unique(way, return_index=True, return_inverse=True)
     told = [
-        condition(cast(Any, SimpleNamespace(**{name: column.values[column.codes[row]] for name, column in columns})))
+        condition(
+            cast(Any, SimpleNamespace(**{name: column.values[column.codes[row]] for name, column in columns}))
+        )
         for row in rows[first].tolist()
     ]
     return np.array(told, np.bool_)[way]

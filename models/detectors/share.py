@@ -156,7 +156,9 @@ class Share(Detector):
         # In order of the day's searches, which is the same however they came.
         named = [str(values[code] or "none") for code in dict.fromkeys(codes[np.sort(rows)].tolist())]
         for name in named:
-            shares.value([name if len(shares.values) < MOST_VALUES else OTHER] if name not in shares.values else [])
+            shares.value(
+                [name if len(shares.values) < MOST_VALUES else OTHER] if name not in shares.values else []
+            )
         places = {name: number for number, name in enumerate(shares.values)}
         other = places.get(OTHER, -1)
         place_of = np.array([places.get(str(value or "none"), other) for value in values], np.int64)
@@ -216,7 +218,9 @@ class Share(Detector):
         for key in np.flatnonzero(best.min(axis=1) <= settings.alpha).tolist():
             value = int(best[key].argmin())
             one = windows[int(which[key, value])]
-            findings.append(self._finding(day, int(rows[key]), unit_of[key], key, value, one, float(best[key, value])))
+            findings.append(
+                self._finding(day, int(rows[key]), unit_of[key], key, value, one, float(best[key, value]))
+            )
         return sorted(findings, key=lambda finding: finding.entity)
 
     def _finding(
@@ -246,17 +250,19 @@ class Share(Detector):
             evidence=tuple(ids),
             evidence_count=hits if hits > len(ids) else None,
             explanation=(
-                f"{hits:,} of {plural(trials, 'matter')} in {plural(one.length, 'day')} to {day_text(day.number)}"
-                f" {'was' if hits == 1 else 'were'} {what}, where {figure(trials * mean)}"
-                f" [{figure(low)}-{figure(high)}] were expected; {figure(100 * float(one.peers[place, value]))}%"
-                f" among all others in that time; {chance(p)}."
+                f"{hits:,} of {plural(trials, 'matter')} in {plural(one.length, 'day')} to"
+                f" {day_text(day.number)} {'was' if hits == 1 else 'were'} {what}, where"
+                f" {figure(trials * mean)} [{figure(low)}-{figure(high)}] were expected;"
+                f" {figure(100 * float(one.peers[place, value]))}% among all others; {chance(p)}."
             ),
         )
 
     def _first(self, day: Day, ids: list[str]) -> float:
         """When the first search of the day that is in evidence was made."""
         own = set(ids)
-        return next((float(day.times[row]) for row, event in enumerate(day.event_ids) if event in own), day.start)
+        return next(
+            (float(day.times[row]) for row, event in enumerate(day.event_ids) if event in own), day.start
+        )
 
     def snapshot(self) -> dict[str, bytes]:
         """Blocks of the shares and the evidence; see `models.statistics`."""
@@ -274,9 +280,7 @@ def _joint(key: str, value: str) -> str:
     return f"{key}\x1f{value}" if value else key
 
 
-def _matters(
-    day: Day, rows: Ints, key_of: Ints, value_of: Ints, keys: int, values: int
-) -> tuple[Ints, Ints]:
+def _matters(day: Day, rows: Ints, key_of: Ints, value_of: Ints, keys: int, values: int) -> tuple[Ints, Ints]:
     """By key the matters of the day, and by key and value those with a hit. Of each row `key_of` and
     `value_of` give the key and the value, -1 for none."""
     numbers, subjects = day.column("case_number").distinct(), day.column("subject_ref").distinct()

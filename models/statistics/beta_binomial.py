@@ -31,8 +31,8 @@ def upper_tail(count: Ints, trials: Ints, mean: Floats, rho: Floats) -> Floats:
     starts = np.cumsum(number) - number
     step = np.arange(int(number.sum())) - np.repeat(starts, number)
 
-    def each(values: NDArray[np.generic]) -> NDArray[np.generic]:
-        return np.repeat(values[some], number)
+    def each(values: Ints | Floats) -> Floats:
+        return np.repeat(np.asarray(values[some], np.float64), number)
 
     chance = _chance(step + each(count), each(trials), each(mean), each(rho))
     tail[some] = np.minimum(1.0, np.add.reduceat(chance, starts))
@@ -45,8 +45,7 @@ def central_interval(trials: int, mean: float, rho: float, mass: float = 0.95) -
     >>> central_interval(10, 0.5, 0.01)
     (2.0, 8.0)
     """
-    counts = np.arange(trials + 1)
-    same = np.ones(trials + 1)
+    counts, same = np.arange(trials + 1.0), np.ones(trials + 1)
     below = np.cumsum(_chance(counts, trials * same, mean * same, rho * same))
     outside = (1 - mass) / 2
     low = int(np.searchsorted(below, outside, side="right"))
@@ -54,8 +53,7 @@ def central_interval(trials: int, mean: float, rho: float, mass: float = 0.95) -
     return float(min(low, trials)), float(min(high, trials))
 
 
-def _chance(count: NDArray[np.generic], trials: NDArray[np.generic], mean: Floats, rho: Floats) -> Floats:
-    k, n = np.asarray(count, np.float64), np.asarray(trials, np.float64)
+def _chance(k: Floats, n: Floats, mean: Floats, rho: Floats) -> Floats:
     size = 1 / rho - 1
     a, b = mean * size, (1 - mean) * size
     ways = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)

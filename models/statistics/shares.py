@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -49,6 +50,8 @@ MONTH = 28 * 0.693
 #: Keys in one block of a snapshot.
 BLOCK_KEYS = 512
 _TINY = 1e-9
+
+Kind = TypeVar("Kind", np.int64, np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +153,9 @@ class Shares:
         self.hits[row] = 0.0
         self.told[row] = 0
 
-    def close(self, day: int, rows: Ints, trials: Ints, hits: Ints, judged: NDArray[np.bool_]) -> list[Window]:
+    def close(
+        self, day: int, rows: Ints, trials: Ints, hits: Ints, judged: NDArray[np.bool_]
+    ) -> list[Window]:
         """Compare the windows that end with a complete day, for the keys that made trials on it, then
         learn the day. `judged` are the cells (keys, values) for which a chance is asked.
 
@@ -159,17 +164,21 @@ class Shares:
         if self.last_day and day <= self.last_day:
             raise ValueError(f"day {day} cannot be closed after day {self.last_day}")
         self.first_day, self.last_day = self.first_day or day, day
-        today = Closed(day, rows, trials, hits, hits.astype(np.float64))
         self.recent = [one for one in self.recent if one.day > day - self.windows[-1]]
-        found = [self._window(place, today, judged) for place in range(len(self.windows))]
+        if not hits.any() and not self.hits.any():
+            # Nobody has ever had a hit, so there is nothing to compare.
+            found = []
+            self.checked += hits.size
+            self.surprising += SURPRISING * hits.size
+        else:
+            found = self._windows(Closed(day, rows, trials, hits, hits.astype(np.float64)), judged)
         if len(rows):
-            self._check(day, found)
-            # Without an expectation yet, the first window being the shortest, all is learned.
-            mean, rho = found[0].mean, found[0].rho
-            n = trials[:, None]
-            spread = np.sqrt(n * mean * (1 - mean) * (1 + (n - 1) * rho))
-            most = np.maximum(LEAST_CAP, np.ceil(n * mean + CAP * spread))
-            capped = np.minimum(hits, most) if self._settled(day) else hits.astype(np.float64)
+            capped = hits.astype(np.float64)
+            if found and self._settled(day):
+                self._check(found[day % len(found)], day % len(found))
+                mean, rho, n = found[0].mean, found[0].rho, trials[:, None]
+                spread = np.sqrt(n * mean * (1 - mean) * (1 + (n - 1) * rho))
+                capped = np.minimum(capped, np.maximum(LEAST_CAP, np.ceil(n * mean + CAP * spread)))
             weight = self._weight(day)
             self.trials[rows] += trials * weight
             self.hits[rows] += capped * weight
@@ -190,8 +199,8 @@ class Shares:
     def _settled(self, day: int) -> bool:
         return day - self.first_day >= 28
 
-    def _weight(self, day: int) -> float:
-        return float(2.0 ** ((day - self.first_day) / self.half_life))
+    def _weight(self, day: int | Ints) -> Floats:
+        return np.asarray(2.0 ** ((np.asarray(day) - self.first_day) / self.half_life))
 
     def _within(self, place: int) -> Floats:
         """The correlation within a window, by value; values lean on all of them together."""
@@ -200,27 +209,40 @@ class Shares:
         own = (excess + WITHIN_WEIGHT * whole) / (scale + WITHIN_WEIGHT)
         return np.asarray(np.clip(own, LEAST_WITHIN, MOST_WITHIN))
 
-    def _window(self, place: int, today: Closed, judged: NDArray[np.bool_]) -> Window:
-        length, values = self.windows[place], len(self.values)
-        within = self._within(place)
-        size = len(self)
-        trials, hits = np.zeros(size), np.zeros((size, values))
-        past_trials, past_hits = self.trials.copy(), self.hits.copy()
-        for one in [*(one for one in self.recent if one.day > today.day - length), today]:
-            serves = self.since[one.rows] <= one.day
-            at = one.rows[serves]
-            wide = one.hits.shape[1]
-            trials[at] += one.trials[serves]
-            hits[at, :wide] += one.hits[serves]
-            if one is not today:
-                weight = self._weight(one.day)
-                past_trials[at] -= one.trials[serves] * weight
-                past_hits[at, :wide] -= one.learned[serves] * weight
-        weight = self._weight(today.day)
-        past_trials = np.maximum(past_trials / weight, 0.0)
-        past_hits = np.clip(past_hits / weight, 0.0, past_trials[:, None])
+    def _windows(self, today: Closed, judged: NDArray[np.bool_]) -> list[Window]:
+        """The windows that end with a day that has not been learned yet."""
+        every, values = [*self.recent, today], len(self.values)
+        days = np.repeat([one.day for one in every], [len(one.rows) for one in every])
+        rows = np.concatenate([one.rows for one in every])
+        # What was before a transfer is not known any more.
+        serves = self.since[rows] <= days
+        days, rows = days[serves], rows[serves]
+        trials = np.concatenate([one.trials for one in every])[serves]
+        hits = np.concatenate([_wider(one.hits, values) for one in every])[serves]
+        learned = np.concatenate([_wider(one.learned, values) for one in every])[serves]
+        # The day itself is not among what is known, so it is not taken out of it.
+        weight = np.where(days == today.day, 0.0, self._weight(days - today.day + self.first_day))
+        past = (self.trials / self._weight(today.day), self.hits / self._weight(today.day))
+        seen = []
+        for length in self.windows:
+            at = slice(int(np.searchsorted(days, today.day - length, "right")), None)
+            old = weight[at, None]
+            n, k, known_n, known_k = (
+                _sums(part, rows[at], len(self))
+                for part in (trials[at, None], hits[at], trials[at, None] * old, learned[at] * old)
+            )
+            before_n = np.maximum(past[0] - known_n[:, 0], 0.0)
+            seen.append((n[:, 0], k, before_n, np.clip(past[1] - known_k, 0.0, before_n[:, None])))
+        # What happens in a window must not say what is usual, in the longest one either.
+        prior = self._prior(*seen[-1][2:])
+        return [self._window(place, today, judged, prior, *one) for place, one in enumerate(seen)]
 
-        base, size_of = self._prior(past_trials, past_hits)
+    def _window(
+        self, place: int, today: Closed, judged: NDArray[np.bool_], prior: tuple[Floats, Floats],
+        trials: Floats, hits: Floats, past_trials: Floats, past_hits: Floats,
+    ) -> Window:  # fmt: skip
+        length, values, within = self.windows[place], len(self.values), self._within(place)
+        base, size_of = prior
         member = np.flatnonzero(trials > 0)
         n, k, who = trials[member][:, None], hits[member], self.group[member]
         # About so many trials come in four weeks: as many hang together.
@@ -231,7 +253,7 @@ class Shares:
         rho = 1 - (1 - 1 / (strength + 1)) * (1 - within)
         moved, alike, peers = self._peers(n, k, mean, rho, who)
 
-        slot = np.full(size, -1)
+        slot = np.full(len(self), -1)
         slot[member] = np.arange(len(member))
         own = slot[today.rows]
         n_own, k_own = np.repeat(n[own], values, 1).astype(np.int64), k[own].astype(np.int64)
@@ -243,10 +265,9 @@ class Shares:
 
     def _prior(self, trials: Floats, hits: Floats) -> tuple[Floats, Floats]:
         """By group and value the share m, and by value s = 1/c - 1."""
-        groups, values = max(len(self.groups), 1), len(self.values)
+        groups = max(len(self.groups), 1)
         all_trials = np.bincount(self.group, trials, groups)
-        all_hits = np.zeros((groups, values))
-        np.add.at(all_hits, self.group, hits)
+        all_hits = _sums(hits, self.group, groups)
         whole = (all_hits.sum(0) + 0.1) / (all_trials.sum() + 10.0)
         share = (all_hits + LEAN * whole) / (all_trials[:, None] + LEAN)
         served = trials > 1
@@ -272,30 +293,29 @@ class Shares:
         same = (above > ALIKE * np.sqrt(n * mean * (1 - mean) * (1 + (n - 1) * rho))) & (k > 0)
         most = np.zeros(mean.shape)
         shared = np.zeros(mean.shape, np.bool_)
-        for label, labels in ((group, groups), (np.zeros(len(group), np.int64), 1)):
-            N, E, K, S, M = (_others(part, label, labels) for part in (made, due, seen, same, np.ones(n.shape)))
-            usual = np.clip(E / np.maximum(N, _TINY), _TINY, 1 - _TINY)
+        columns: Floats = np.concatenate((made, due, seen, same * 1.0, np.ones(n.shape)), axis=1)
+        edges = np.cumsum([1, *[mean.shape[1]] * 3])
+        # Those of the unit, then those of the agency.
+        for whole in (_sums(columns, group, groups)[group], np.asarray(columns.sum(0), np.float64)):
+            trials, due_of, seen_of, alike, peers = np.split(whole - columns, edges, axis=1)
+            usual = np.clip(due_of / np.maximum(trials, _TINY), _TINY, 1 - _TINY)
             # One colleague alone moves nothing: he may do the same wrong.
-            beyond = np.maximum(K - ONE_PEER, E)
-            now = (beyond + LEAN * usual) / (N + LEAN)
-            now = np.clip(now, usual, 1 - _TINY)
-            most = np.maximum(most, np.where(N > 0, _log_odds(now) - _log_odds(usual), 0.0))
-            shared |= (S >= LEAST_ALIKE) & (S >= PART_ALIKE * M)
+            beyond = np.maximum(seen_of - ONE_PEER, due_of)
+            now = np.clip((beyond + LEAN * usual) / (trials + LEAN), usual, 1 - _TINY)
+            most = np.maximum(most, np.where(trials > 0, _log_odds(now) - _log_odds(usual), 0.0))
+            shared |= (alike >= LEAST_ALIKE) & (alike >= PART_ALIKE * peers)
         moved = 1 / (1 + np.exp(-(_log_odds(mean) + most)))
-        every, hit = _others(n, np.zeros(len(group), np.int64), 1), _others(k, np.zeros(len(group), np.int64), 1)
-        return np.clip(moved, _TINY, 1 - _TINY), shared, hit / np.maximum(every, 1.0)
+        others = (k.sum(0) - k) / np.maximum(n.sum(0) - n, 1.0)
+        return np.clip(moved, _TINY, 1 - _TINY), shared, others
 
-    def _check(self, day: int, found: Sequence[Window]) -> None:
+    def _check(self, one: Window, place: int) -> None:
         """Learn from one window a day in turn how far honest shares scatter, and how often they surprise.
 
         A cell counts as surprising by the part of its chance that lies below 1%, so that exactly 1% is
         expected although hits are whole numbers.
         """
-        if not self._settled(day):
-            return
-        place = day % len(self.windows)
-        one = found[place]
-        n, k, mean, rho = (part.ravel() for part in (one.trials, one.hits, one.mean, one.rho))
+        n, k = one.trials.ravel(), one.hits.ravel()
+        mean, rho = one.mean.ravel(), one.rho.ravel()
         at_least = upper_tail(k, n, mean, rho)
         beyond = upper_tail(k + 1, n, mean, rho)
         part = np.clip((SURPRISING - beyond) / np.maximum(at_least - beyond, _TINY), 0.0, 1.0)
@@ -326,8 +346,8 @@ class Shares:
             blocks[f"rows/{number:05d}"] = msgspec.msgpack.encode(_Rows(self.keys[part], columns))
         for one in self.recent:
             packed = _Day(
-                one.day, one.hits.shape[1], one.rows.astype(np.int32).tobytes(),
-                one.trials.astype(np.int32).tobytes(), one.hits.astype(np.int32).tobytes(), one.learned.tobytes(),
+                one.day, one.hits.shape[1], _small(one.rows), _small(one.trials), _small(one.hits),
+                one.learned.tobytes(),
             )  # fmt: skip
             blocks[f"day/{one.day % self.windows[-1]:02d}"] = msgspec.msgpack.encode(packed)
         return blocks
@@ -348,21 +368,19 @@ class Shares:
             self.excess = _read(shared.excess, np.float64, (len(self.windows), values))
             self.scale = _read(shared.scale, np.float64, (len(self.windows), values))
             for name in sorted(one for one in blocks if one.startswith("rows/")):
-                rows = msgspec.msgpack.decode(blocks[name], type=_Rows)
-                at = self.enter(rows.keys, 0)
+                part = msgspec.msgpack.decode(blocks[name], type=_Rows)
+                at = self.enter(part.keys, 0)
                 for column in _COLUMNS:
                     target = getattr(self, column)
-                    target[at] = _read(rows.columns[column], target.dtype, (len(at), *target.shape[1:]))
+                    target[at] = _read(part.columns[column], target.dtype, (len(at), *target.shape[1:]))
             for name in (one for one in blocks if one.startswith("day/")):
                 day = msgspec.msgpack.decode(blocks[name], type=_Day)
-                at = _read(day.rows, np.int32, (-1,)).astype(np.int64)
-                shape = (len(at), day.values)
-                self.recent.append(
-                    Closed(
-                        day.day, at, _read(day.trials, np.int32, (len(at),)).astype(np.int64),
-                        _read(day.hits, np.int32, shape).astype(np.int64), _read(day.learned, np.float64, shape),
-                    )
-                )  # fmt: skip
+                rows, trials, hits = (
+                    _read(raw, np.int32, shape).astype(np.int64)
+                    for raw, shape in ((day.rows, (-1,)), (day.trials, (-1,)), (day.hits, (-1, day.values)))
+                )
+                learned = _read(day.learned, np.float64, hits.shape)
+                self.recent.append(Closed(day.day, rows, trials, hits, learned))
         except (KeyError, ValueError, msgspec.DecodeError) as error:
             raise ValueError(f"block {name} cannot be read: {error!r}") from error
         self.recent.sort(key=lambda one: one.day)
@@ -402,16 +420,21 @@ def _read(raw: bytes, kind: type | np.dtype, shape: tuple[int, ...]) -> np.ndarr
     return np.frombuffer(raw, kind).reshape(shape).copy()
 
 
-def _wider(array: np.ndarray, values: int) -> np.ndarray:
-    return np.concatenate((array, np.zeros((len(array), values - array.shape[1]), array.dtype)), axis=1)
+def _small(array: Ints) -> bytes:
+    return array.astype(np.int32).tobytes()
+
+
+def _wider(array: NDArray[Kind], values: int) -> NDArray[Kind]:
+    more = values - array.shape[1]
+    return np.concatenate((array, np.zeros((len(array), more), array.dtype)), axis=1) if more else array
 
 
 def _log_odds(share: Floats) -> Floats:
     return np.asarray(np.log(share) - np.log1p(-share))
 
 
-def _others(part: np.ndarray, label: Ints, labels: int) -> Floats:
-    """For each row the sum over the other rows of its label."""
-    total = np.zeros((labels, part.shape[1]))
-    np.add.at(total, label, part)
-    return np.asarray(total[label] - part)
+def _sums(part: np.ndarray, label: Ints, labels: int) -> Floats:
+    """Sums of the rows of `part` by their label; shape (labels, columns)."""
+    columns = part.shape[1]
+    cell = (label[:, None] * columns + np.arange(columns)).ravel()
+    return np.asarray(np.bincount(cell, part.ravel(), labels * columns).reshape(labels, columns) * 1.0)
