@@ -49,3 +49,12 @@ def vague(text: str | None) -> bool:
     if sum(map(len, words)) < LEAST_LETTERS:
         return True
     return all(word in STOP_WORDS for word in words)
+
+
+def normalised(text: str | None) -> str:
+    """A reason text as it is compared with others.
+
+    >>> normalised("  Robbery - Suspect. ")
+    'robbery suspect'
+    """
+    return " ".join(re.findall(r"\w+", (text or "").casefold()))
