@@ -52,7 +52,7 @@ class ShareSettings(Settings, kw_only=True, frozen=True):
         1, 7, 28,
     )  # fmt: skip
     """Lengths of the windows that end with each day, local days."""
-    alpha: Annotated[float, Meta(gt=0, le=1)] = 1e-5
+    alpha: Annotated[float, Meta(gt=0, le=1)] = 5e-5
     """Largest p-value of a key-day that raises an alert, after multiplying the smallest by the number of
     windows and of values (Bonferroni) and by what the self-check found."""
     half_life_days: Annotated[float, Meta(ge=7, le=1000)] = 180.0
