@@ -113,7 +113,7 @@ _ORDER: Mapping[type[ast.cmpop], logic.Compare] = {
 _EQUAL: Mapping[type[ast.cmpop], logic.Compare] = {
     ast.Eq: operator.eq, ast.NotEq: operator.ne,
 }  # fmt: skip
-_BUILT_IN = ("missing", "contains", "matches_any")
+_BUILT_IN = ("missing", "contains", "matches_any", "vague")
 
 
 class _Compiler:
@@ -229,6 +229,10 @@ class _Compiler:
             if len(node.args) != 1:
                 raise self.error(node, "missing takes one field: missing(case_number)")
             return self.leaf(logic.absent(field.name), {field.name}, presence_of=field.name)
+        if name == "vague":
+            if len(node.args) != 1 or field.kind != "text":
+                raise self.error(node, "vague takes one field of text: vague(reason_text)")
+            return self.leaf(logic.saying_nothing(field.name), {field.name})
         texts = [self.literal(argument) for argument in node.args[1:]]
         if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
             raise self.error(node, f'{name} needs text after the field: {name}({field.name}, "text")')

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from models.fields import is_missing
+from models.reasons import vague
 from models.search import Search
 
 #: True, False or None for unknown.
@@ -97,6 +98,11 @@ def equal_to_any(name: str, texts: tuple[str, ...]) -> Test:
         return None if found is None else found.casefold().strip() in texts
 
     return test
+
+
+def saying_nothing(name: str) -> Test:
+    """Whether a text says nothing; never unknown, a missing one says nothing either."""
+    return lambda search: vague(getattr(search, name))
 
 
 def constant(value: object) -> Callable[[Search], object]:
