@@ -55,7 +55,7 @@ class HighCountSettings(Settings, kw_only=True, frozen=True):
         1, 7, 28, 90,
     )  # fmt: skip
     """Lengths of the windows that end with each day, local days."""
-    alpha: Annotated[float, Meta(gt=0, le=0.01)] = 3e-5
+    alpha: Annotated[float, Meta(gt=0, le=0.1)] = 3e-5
     """Largest p-value of a key-day that raises an alert, after multiplying the smallest over the
     windows by their number (Bonferroni; windows share days, so this errs towards silence). What it
     costs in false alerts is printed by `python -m bench.calibration`."""
