@@ -96,12 +96,11 @@ class _UsedOn(NamedTuple):
     uses: _Uses
     events: list[str]
 
-    def without(self, keys: Hashes) -> _UsedOn:
-        """Those that were not made again."""
-        again = np.isin(self.uses.keys, keys)
-        if not again.any():
+    def without(self, places: Ints) -> _UsedOn:
+        """The others than those at some places."""
+        if not len(places):
             return self
-        kept = np.flatnonzero(~again)
+        kept = np.delete(np.arange(len(self.events)), places)
         return _UsedOn(self.uses.where(kept), [self.events[place] for place in kept.tolist()])
 
 
@@ -160,7 +159,7 @@ class Repeated(Detector):
             *map(np.concatenate, zip(*(one.uses for one in self._past.values()), today, strict=True))
         )
         # Only of what is used today is anything asked.
-        asked = np.flatnonzero(np.isin(every.value, today.value))
+        asked = np.flatnonzero(_among(every.value, today.value))
         every, is_today = every.where(asked), every.day[asked] == day.number
         _, number = np.unique(every.pairs, return_inverse=True)
         _, first = np.unique(every.keys, return_index=True)
@@ -189,7 +188,13 @@ class Repeated(Detector):
                     findings.append(self._finding(day, int(rows[last]), every.where(kept), evidence, p))
         self._learn(before[used], after[used])
         # An equal use is remembered with its latest day, so that it does not fall out while it goes on.
-        self._past = {number: one.without(today.keys) for number, one in self._past.items()}
+        again = asked[~is_today & _among(every.keys, today.keys)]
+        starts = np.cumsum([0, *(len(one.events) for one in self._past.values())])
+        parts = np.split(again, np.searchsorted(again, starts[1:]))
+        self._past = {
+            number: one.without(part - start)
+            for (number, one), part, start in zip(self._past.items(), parts, starts, strict=False)
+        }
         self._past[day.number] = _UsedOn(today, [day.event_ids[row] for row in rows.tolist()])
         return sorted(findings, key=lambda finding: (finding.entity, finding.first_seen, finding.evidence))
 
@@ -314,6 +319,12 @@ def _digests(column: Column, rows: Ints) -> Hashes:
         for code in used.tolist()
     ]
     return np.array(made, np.uint64)[place]
+
+
+def _among(hashes: Hashes, some: Hashes) -> NDArray[np.bool_]:
+    """Which occur among some; as `np.isin`, which sorts both."""
+    ordered = np.sort(some)
+    return np.asarray(ordered.take(np.searchsorted(ordered, hashes), mode="clip") == hashes)
 
 
 def _mixed(one: Hashes, other: Hashes) -> Hashes:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
@@ -131,17 +133,18 @@ class Share(Detector):
         units, codes = day.column("unit_id")
         unit_of = [units[code] for code in codes[keys.rows[keys.bounds[1:] - 1]].tolist()]
         self._follow(rows, unit_of, day.number)
-        trials, hits = _matters(day, keys.rows, keys.number, value_of, len(keys.names), len(shares.values))
+        number = keys.number
+        trials, hits = _matters(day, keys.rows, number, value_of, len(keys.names), len(shares.values))
         judged = self._judged(rows, day.number)[:, None] & (hits > 0)
         windows = shares.close(day.number, rows, trials, hits, judged)
 
         ids: dict[str, list[str]] = {}
-        order = np.lexsort((keys.rows, value_of, keys.number))
-        for place in order[value_of[order] >= 0].tolist():
-            name = _joint(keys.names[keys.number[place]], shares.values[value_of[place]])
-            own = ids.setdefault(name, [])
-            if len(own) < MOST_REMEMBERED:
-                own.append(day.event_ids[keys.rows[place]])
+        order = np.lexsort((keys.rows, value_of, number))
+        order = order[value_of[order] >= 0]
+        shown = zip(number[order].tolist(), value_of[order].tolist(), keys.rows[order].tolist(), strict=True)
+        for (key, value), own in groupby(shown, itemgetter(0, 1)):
+            name = _joint(keys.names[key], shares.values[value])
+            ids[name] = [day.event_ids[row] for _, _, row in islice(own, MOST_REMEMBERED)]
         self._evidence.keep(day.number, ids)
         return self._told(day, rows, unit_of, windows) if len(rows) else []
 
