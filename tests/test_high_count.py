@@ -459,7 +459,7 @@ def test_settings_that_do_not_go_together_are_refused() -> None:
         ({"by": "requester", "calendar": True}, "needs by: unit"),
         ({"windows": [7, 7]}, "given twice"),
         ({"windows": [91]}, "<= 90"),
-        ({"alpha": 0.5}, "<= 0.01"),
+        ({"alpha": 0.5}, "<= 0.1"),
         ({"alfa": 0.1}, "unknown field"),
     ):
         with pytest.raises(msgspec.ValidationError, match=cure):
