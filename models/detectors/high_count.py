@@ -22,7 +22,7 @@ from models.statistics.history import RING
 from models.statistics.negative_binomial import central_interval
 from models.statistics.open_days import OpenDays
 from models.statistics.recent import RecentCases, RecentEvidence
-from models.statistics.rule import Rule
+from models.statistics.rule import Rule, factors
 from models.statistics.service import Service
 from models.statistics.tally import CASES_ONLY, Tally, Totals, totals
 from models.windows import grouped, manual
@@ -56,9 +56,9 @@ class HighCountSettings(Settings, kw_only=True, frozen=True):
     )  # fmt: skip
     """Lengths of the windows that end with each day, local days."""
     alpha: Annotated[float, Meta(gt=0, le=0.1)] = 3e-5
-    """Largest p-value of a key-day that raises an alert, after multiplying the smallest over the
-    windows by their number (Bonferroni; windows share days, so this errs towards silence). What it
-    costs in false alerts is printed by `python -m bench.calibration`."""
+    """Largest p-value of a key-day that raises an alert, after a correction for the number of windows
+    (Bonferroni; windows share days, so this errs towards silence). What it costs in false alerts is
+    printed by `python -m bench.calibration`."""
     when: str | None = None
     """Only searches for which this condition holds are counted."""
     automatic: bool = False
@@ -96,7 +96,7 @@ class HighCount(Detector):
 
     Every key has a rate, learned from its discounted past and its peer group, and scaled by the day
     of the week and by what its peers did (itself left out). The p-value of a window is the chance
-    of as many counts or more; the smallest over the windows times their number is the key-day's.
+    of as many counts or more; the smallest over the windows is corrected for their number.
     A day that is not itself above its expectation raises nothing, and windows that reach back to an
     alert of an earlier episode are left out, so that a burst is told when it happens and not for as
     long as windows remember it.
@@ -147,6 +147,7 @@ class HighCount(Detector):
         self._four = windows.index(matched_days.LENGTH) if settings.calendar else 0
         self._rule = Rule(
             places=tuple(windows.index(length) for length in settings.windows),
+            factor=factors(settings.windows),
             alpha=settings.alpha,
             minimum_count=settings.minimum_count,
             minimum_history_days=settings.minimum_history_days,
