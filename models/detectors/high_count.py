@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 from msgspec import Meta
 
-from models.alert import Finding, Severity
+from models.alert import EntityKind, Finding, Severity
 from models.calendar import Event
 from models.columns import Column, Ints, Table
 from models.days import LocalDays
@@ -69,7 +69,7 @@ class HighCountSettings(Settings, kw_only=True, frozen=True):
     """Least weight of a calendar event that is tested or named."""
     half_life_days: Annotated[float, Meta(ge=7, le=1000)] = 180.0
     """Days after which a count weighs half in what is expected."""
-    minimum_count: Annotated[int, Meta(ge=1)] = 3
+    minimum_count: Annotated[int, Meta(ge=1)] = 2
     """Least count in a window that can raise an alert."""
     minimum_history_days: Annotated[int, Meta(ge=1, le=1000)] = 30
     """Days of service before a key is judged; the agency's log must be twice as long."""
@@ -159,7 +159,10 @@ class HighCount(Detector):
         self._evidence = RecentEvidence()
         by_person = settings.by == "requester" and settings.of == "cases"
         self._cases = RecentCases(settings.case_days) if by_person else None
-        self._open = OpenDays(self._counts, self._cases, self._rule, self._allowance, self._name)
+        self._open = OpenDays(
+            self._counts, self._cases, self._rule, self._allowance, self._name, lambda: self.line
+        )
+        self._anew = np.zeros(0, np.bool_)
 
     def _column(self, table: Table) -> Column:
         """Whom each search counts for."""
@@ -220,7 +223,7 @@ class HighCount(Detector):
         anew = np.minimum(
             self._rule.p_values(told, judged & fresh)[0], np.where(fresh[self._four], beside, 1.0)
         )
-        past.told[anew <= self.settings.alpha] = day.number
+        self._anew = anew <= self.settings.alpha
         for row in raised.tolist():
             key = past.keys[row]
             tally = _first(made, key, day)
@@ -231,6 +234,23 @@ class HighCount(Detector):
                 else self._finding(key, tally, day.number, told, int(place[row]), float(p[row]))
             )
         return sorted(findings, key=lambda finding: finding.entity)
+
+    @property
+    def about(self) -> EntityKind:
+        """Those whose searches are counted."""
+        return self.settings.by
+
+    def tested(self, day: Day) -> int:
+        """All in service with history enough, whether they searched or not."""
+        return int(self._rule.judged(self._counts, day.number).any(axis=0).sum())
+
+    def told(self, day: Day, findings: Sequence[Finding]) -> None:
+        """Remember for whom the day raised an alert by itself, without windows that reach back to others."""
+        past = self._counts.history
+        for finding in findings:
+            row = past.rows[finding.entity]
+            if self._anew[row]:
+                past.told[row] = day.number
 
     def _rows(self, made: Totals, number: int) -> Ints:
         """The row of each key, new ones entered."""

@@ -38,8 +38,8 @@ class Rule:
 
     All masks and figures are by window (row) and key (column), as in an `Expectation`.
 
-    `places` are the windows' rows in an `Expectation`, `factor` is by place. A day that is not itself above its
-    expectation raises nothing. A window that reaches back to an alert may amend it for
+    `places` are the windows' rows in an `Expectation`, `factor` is by place. A day that is not itself
+    above its expectation raises nothing. A window that reaches back to an alert may amend it for
     `episode_days` and is then not judged: a burst is told when it happens, not as long as windows hold it.
     """
 
@@ -79,8 +79,8 @@ class Rule:
         best = p.argmin(axis=0)
         return np.minimum(1.0, p.min(axis=0)), np.asarray(self.places)[best]
 
-    def screen(self, outlook: Expectation, judged: np.ndarray) -> Ints:
-        """By key a count that an open day must at least reach before it can raise an alert.
+    def screen(self, outlook: Expectation, judged: np.ndarray, line: float) -> Ints:
+        """By key a count that an open day must at least reach before its p can be `line`.
 
         A negative binomial leans to the right, so that its far quantiles lie beyond those of a
         normal law of the same mean and variance, less one because counts are whole; for a
@@ -88,14 +88,14 @@ class Rule:
         """
         mean, variance = outlook.mean, outlook.variance
         # The least strict of the windows serves as the screen of all.
-        beyond = -ndtri(self.alpha / self.factor.min()) * np.sqrt(variance) - 1
+        beyond = -ndtri(min(self.alpha, line) / self.factor.min()) * np.sqrt(variance) - 1
         needed = np.floor(mean + np.where((mean > 20) | (variance < 20 * mean), beyond, 0.0)).astype(np.int64)
         least = np.maximum(needed, self.minimum_count) - outlook.observed
         least = np.where(judged, np.maximum(least, 1), NEVER)
         return np.asarray(least[list(self.places)].min(axis=0))
 
-    def reaches(self, outlook: Expectation, judged: np.ndarray, row: int, count: int) -> bool:
-        """Whether an open day with this count raises an alert for one key."""
+    def reaches(self, outlook: Expectation, judged: np.ndarray, row: int, count: int, line: float) -> bool:
+        """Whether an open day with this count has a p of at most `line` and alpha for one key."""
         if count <= outlook.mean[0, row]:
             return False
         which = [
@@ -109,4 +109,4 @@ class Rule:
         p = upper_tail(
             outlook.observed[places, row] + count, outlook.mean[places, row], outlook.variance[places, row]
         )
-        return bool((p * self.factor[which]).min() <= self.alpha)
+        return bool((p * self.factor[which]).min() <= min(self.alpha, line))
