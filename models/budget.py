@@ -6,12 +6,12 @@ of a day the findings that have a p-value are ranked by their calibrated chance
 that were tested on the day, once over people and once over groups, keeps so many that at most the
 share q of them is expected to be false; of these the strongest are told. Where nobody misuses
 anything, q is also the chance that a day has a false alert about people, and that it has one about
-groups. What amends an alert that is out takes nothing from the budget. Breaches of policy and
+groups; it is less in an agency of less than `least_people`. What amends an alert that is out takes nothing from the budget. Breaches of policy and
 findings without a p-value are never held back, nor is what is found about sources.
 
 What is held back is counted, weighs in the accumulated risk, and is judged again when the next day
-adds to it. Until a day is complete a provisional alert goes out only if its chance alone would keep
-it, whatever else the day may bring (Bonferroni), and no more of them than can be read.
+adds to it. Until a day is complete a provisional alert goes out only if its chance is a tenth of what
+keeps it whatever else the day may bring, and no more of them than can be read.
 """
 
 from __future__ import annotations
@@ -31,6 +31,12 @@ from models.statistics.tail import Tail
 GROUPS: frozenset[EntityKind] = frozenset({"unit", "agency", "tool"})
 
 
+#: A provisional alert needs a chance so many times smaller: one that is withdrawn costs trust.
+SURER = 10.0
+#: People tested for one group, in the least numbers that they are taken for.
+PEOPLE_A_GROUP = 10
+
+
 class BudgetSettings(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """The section `budget` of `config/detectors.yaml`."""
 
@@ -38,6 +44,16 @@ class BudgetSettings(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     """New anomaly alerts that the staff of one agency can read a day."""
     false_discovery_rate: Annotated[float, Meta(gt=0, le=0.5)] = 0.05
     """Share of the alerts of a day that may be false, of those about people and of those about groups."""
+    least_people: Annotated[int, Meta(ge=1, le=1_000_000)] = 1000
+    """People tested a day are taken for at least so many, and groups for a tenth: staff of a small agency
+    would else be called to what happens by chance in any large one."""
+
+    @property
+    def promised(self) -> float:
+        """Most false alerts a day that an agency without misuse has: q / (1 - q)^2 about people and as
+        many about groups, because where one is told by chance the next is told more easily."""
+        rate = self.false_discovery_rate
+        return 2 * rate / (1 - rate) ** 2
 
 
 class Stanza(NamedTuple):
@@ -93,7 +109,7 @@ class Budget:
         passed = []
         for grouped, family in groupby(ranked, key=lambda one: one[0]):
             members = list(family)
-            whole = self._whole(grouped, tests, len(members))
+            whole = self._whole(grouped, tests)
             rate = self.settings.false_discovery_rate
             number = max(
                 (rank for rank, one in enumerate(members, 1) if one[1] <= rate * rank / whole), default=0
@@ -112,13 +128,13 @@ class Budget:
         return kept
 
     def line(self, stanza: str) -> float:
-        """The largest p-value of a finding that is told before its day is complete: one that is told
-        whatever else is found, if the day tests as many keys as the last one."""
+        """The largest p-value of a finding that is told before its day is complete: a tenth of the chance
+        of one that is told whatever else is found, if the day tests as many keys as the last one."""
         one = self._stanzas.get(stanza)
         if one is None:
             return 1.0
-        whole = self._whole(one.about in GROUPS, self._state.tests, 1)
-        chance = self.settings.false_discovery_rate / whole
+        whole = self._whole(one.about in GROUPS, self._state.tests)
+        chance = self.settings.false_discovery_rate / whole / SURER
         return self._state.tails[stanza].line(chance, one.alpha)
 
     def _alpha(self, stanza: str) -> float:
@@ -127,8 +143,11 @@ class Budget:
     def _grouped(self, stanza: str) -> bool:
         return self._stanzas[stanza].about in GROUPS
 
-    def _whole(self, grouped: bool, tests: Mapping[str, int], least: int) -> int:
+    def _whole(self, grouped: bool, tests: Mapping[str, int]) -> int:
         """Keys tested among people or among groups."""
+        least = self.settings.least_people
+        if grouped:
+            least = -(-least // PEOPLE_A_GROUP)
         return max(least, sum(tests.get(name, 0) for name in self._stanzas if self._grouped(name) == grouped))
 
     def snapshot(self) -> bytes:
