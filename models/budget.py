@@ -1,13 +1,14 @@
 """How many anomaly alerts a day: which findings become alerts and which are held back.
 
-Staff say how many new alerts they can read a day and which share of them may be false. At the close
+Staff say how many new alerts they can read a day and which share q of them may be false. At the close
 of a day the findings that have a p-value are ranked by their calibrated chance
 (`models.statistics.tail`). The procedure of Benjamini & Hochberg (1995) at the rate q over all keys
 that were tested on the day, once over people and once over groups, keeps so many that at most the
 share q of them is expected to be false; of these the strongest are told. Where nobody misuses
 anything, q is also the chance that a day has a false alert about people, and that it has one about
-groups; it is less in an agency of less than `least_people`. What amends an alert that is out takes nothing from the budget. Breaches of policy and
-findings without a p-value are never held back, nor is what is found about sources.
+groups; it is less in an agency of less than `least_people`. What amends an alert that is out takes
+nothing from the budget. Breaches of policy and findings without a p-value are never held back, nor
+is what is found about sources.
 
 What is held back is counted, weighs in the accumulated risk, and is judged again when the next day
 adds to it. Until a day is complete a provisional alert goes out only if its chance is a tenth of what

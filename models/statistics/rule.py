@@ -17,7 +17,6 @@ from models.statistics.counts import Counts, Expectation
 from models.statistics.negative_binomial import Floats, Ints, upper_tail
 from models.statistics.tally import NEVER
 
-
 #: Power of a window's length with which it shares in the correction.
 SHARING = 0.2
 
