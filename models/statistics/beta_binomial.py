@@ -22,12 +22,15 @@ def upper_tail(count: Ints, trials: Ints, mean: Floats, rho: Floats) -> Floats:
     >>> round(float(tail[0]), 6)  # a = b = 1: each of 0, 1, 2 has the chance 1/3
     0.333333
     """
-    terms = np.maximum(trials - count + 1, 0)
-    tail = np.zeros(len(count))
-    some = terms > 0
+    tail = np.where(count <= 0, 1.0, 0.0)
+    # One term instead of many, for what is asked by far most often.
+    any_at_all = (count == 1) & (trials > 0)
+    none = _log_chance(0.0, trials[any_at_all], mean[any_at_all], rho[any_at_all])
+    tail[any_at_all] = -np.expm1(none)
+    some = (count > 1) & (count <= trials)
     if not some.any():
         return tail
-    number = terms[some]
+    number = (trials - count + 1)[some]
     starts = np.cumsum(number) - number
     step = np.arange(int(number.sum())) - np.repeat(starts, number)
 
@@ -54,7 +57,11 @@ def central_interval(trials: int, mean: float, rho: float, mass: float = 0.95) -
 
 
 def _chance(k: Floats, n: Floats, mean: Floats, rho: Floats) -> Floats:
+    return np.exp(_log_chance(k, n, mean, rho))
+
+
+def _log_chance(k: Floats | float, n: Floats | Ints, mean: Floats, rho: Floats) -> Floats:
     size = 1 / rho - 1
     a, b = mean * size, (1 - mean) * size
     ways = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
-    return np.asarray(np.exp(ways + betaln(k + a, n - k + b) - betaln(a, b)))
+    return np.asarray(ways + betaln(k + a, n - k + b) - betaln(a, b))
