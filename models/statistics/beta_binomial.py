@@ -15,31 +15,44 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
+#: Above this a tail may be taken as one less the rest: what is lost is below 1e-10 of it.
+_WIDE = 1e-4
+
+
 def upper_tail(count: Ints, trials: Ints, mean: Floats, rho: Floats) -> Floats:
-    """P(K >= count), exact; `mean` and `rho` in (0, 1), 0 <= count.
+    """P(K >= count), to ten digits; `mean` and `rho` in (0, 1), 0 <= count.
 
     >>> tail = upper_tail(np.array([2]), np.array([2]), np.array([0.5]), np.array([1 / 3]))
     >>> round(float(tail[0]), 6)  # a = b = 1: each of 0, 1, 2 has the chance 1/3
     0.333333
     """
     tail = np.where(count <= 0, 1.0, 0.0)
-    # One term instead of many, for what is asked by far most often.
-    any_at_all = (count == 1) & (trials > 0)
-    none = _log_chance(0.0, trials[any_at_all], mean[any_at_all], rho[any_at_all])
-    tail[any_at_all] = -np.expm1(none)
-    some = (count > 1) & (count <= trials)
-    if not some.any():
-        return tail
-    number = (trials - count + 1)[some]
-    starts = np.cumsum(number) - number
-    step = np.arange(int(number.sum())) - np.repeat(starts, number)
-
-    def each(values: Ints | Floats) -> Floats:
-        return np.repeat(np.asarray(values[some], np.float64), number)
-
-    chance = _chance(step + each(count), each(trials), each(mean), each(rho))
-    tail[some] = np.minimum(1.0, np.add.reduceat(chance, starts))
+    some = np.flatnonzero((count > 0) & (count <= trials))
+    count, trials, mean, rho = count[some], trials[some], mean[some], rho[some]
+    # A hit at all is by far the commonest question, and has a form of its own; else the fewer terms.
+    found = -np.expm1(log_chance(np.zeros(len(some)), trials, mean, rho))
+    several = np.flatnonzero(count > 1)
+    below = several[2 * count[several] <= trials[several]]
+    found[below] = 1.0 - _sum(np.zeros(len(below), np.int64), *_at(below, count, trials, mean, rho))
+    above = several[(found[several] < _WIDE) | (2 * count[several] > trials[several])]
+    n = trials[above]
+    found[above] = _sum(count[above], n - count[above] + 1, n, mean[above], rho[above])
+    tail[some] = np.minimum(1.0, found)
     return tail
+
+
+def _at(rows: Ints, *columns: np.ndarray) -> list[np.ndarray]:
+    return [column[rows] for column in columns]
+
+
+def _sum(first: Ints, terms: Ints, trials: Ints, mean: Floats, rho: Floats) -> Floats:
+    """P(first <= K < first + terms), terms > 0."""
+    if not len(first):
+        return np.zeros(0)
+    starts = np.cumsum(terms) - terms
+    step = np.arange(int(terms.sum())) - np.repeat(starts, terms)
+    n, m, r = (np.repeat(column, terms) for column in (trials, mean, rho))
+    return np.add.reduceat(np.exp(log_chance(step + np.repeat(first, terms), n, m, r)), starts)
 
 
 def central_interval(trials: int, mean: float, rho: float, mass: float = 0.95) -> tuple[float, float]:
@@ -49,18 +62,15 @@ def central_interval(trials: int, mean: float, rho: float, mass: float = 0.95) -
     (2.0, 8.0)
     """
     counts, same = np.arange(trials + 1.0), np.ones(trials + 1)
-    below = np.cumsum(_chance(counts, trials * same, mean * same, rho * same))
+    below = np.cumsum(np.exp(log_chance(counts, trials * same, mean * same, rho * same)))
     outside = (1 - mass) / 2
     low = int(np.searchsorted(below, outside, side="right"))
     high = int(np.searchsorted(below, 1 - outside, side="left"))
     return float(min(low, trials)), float(min(high, trials))
 
 
-def _chance(k: Floats, n: Floats, mean: Floats, rho: Floats) -> Floats:
-    return np.exp(_log_chance(k, n, mean, rho))
-
-
-def _log_chance(k: Floats | float, n: Floats | Ints, mean: Floats, rho: Floats) -> Floats:
+def log_chance(k: Floats | Ints, n: Floats | Ints, mean: Floats, rho: Floats) -> Floats:
+    """Natural logarithm of P(K = k), 0 <= k <= n."""
     size = 1 / rho - 1
     a, b = mean * size, (1 - mean) * size
     ways = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeVar
 
 import msgspec
@@ -25,7 +26,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from models.statistics.beta_binomial import Floats, Ints, upper_tail
+from models.statistics.beta_binomial import Floats, Ints, log_chance, upper_tail
 
 #: Trials of a group at which its share weighs as much as the agency's.
 LEAN = 20.0
@@ -322,20 +323,24 @@ class Shares:
         same = (above > ALIKE * np.sqrt(n * mean * (1 - mean) * (1 + (n - 1) * rho))) & (k > 0)
         most = np.zeros(mean.shape)
         shared = np.zeros(mean.shape, np.bool_)
-        columns: Floats = np.concatenate((made, due, seen, same * 1.0, np.ones(n.shape)), axis=1)
-        edges = np.cumsum([1, *[mean.shape[1]] * 3])
+        parts = (made, due, seen, same * 1.0, np.ones(n.shape))
+        columns: Floats = np.concatenate(parts, axis=1)
+        edges = [0, *np.cumsum([part.shape[1] for part in parts]).tolist()]
         # Those of the unit, then those of the agency.
         for whole in (_sums(columns, group, groups)[group], np.asarray(columns.sum(0), np.float64)):
-            trials, due_of, seen_of, alike, peers = np.split(whole - columns, edges, axis=1)
-            usual = np.clip(due_of / np.maximum(trials, _TINY), _TINY, 1 - _TINY)
-            # One colleague alone moves nothing: he may do the same wrong.
-            beyond = np.maximum(seen_of - ONE_PEER, due_of)
-            now = np.clip((beyond + LEAN * usual) / (trials + LEAN), usual, 1 - _TINY)
-            most = np.maximum(most, np.where(trials > 0, _log_odds(now) - _log_odds(usual), 0.0))
+            rest = whole - columns
+            trials, due_of, seen_of, alike, peers = (rest[:, first:end] for first, end in pairwise(edges))
             shared |= (alike >= LEAST_ALIKE) & (alike >= PART_ALIKE * peers)
-        moved = 1 / (1 + np.exp(-(_log_odds(mean) + most)))
+            # One colleague alone moves nothing: he may do the same wrong.
+            beyond = seen_of - ONE_PEER > due_of
+            trials = np.broadcast_to(trials, beyond.shape)[beyond]
+            usual = np.clip(due_of[beyond] / np.maximum(trials, _TINY), _TINY, 1 - _TINY)
+            now = np.clip((seen_of[beyond] - ONE_PEER + LEAN * usual) / (trials + LEAN), usual, 1 - _TINY)
+            most[beyond] = np.maximum(most[beyond], _log_odds(now) - _log_odds(usual))
+        moved, up = mean.copy(), most > 0
+        moved[up] = 1 / (1 + np.exp(-(_log_odds(mean[up]) + most[up])))
         others = (k.sum(0) - k) / np.maximum(n.sum(0) - n, 1.0)
-        return np.clip(moved, _TINY, 1 - _TINY), shared, others
+        return np.minimum(moved, 1 - _TINY), shared, others
 
     def _check(self, one: Window, place: int) -> None:
         """Learn from one window a day in turn how far honest shares scatter, and how often they surprise.
@@ -345,15 +350,15 @@ class Shares:
         """
         n, k = one.trials.ravel(), one.hits.ravel()
         mean, rho = one.mean.ravel(), one.rho.ravel()
-        at_least, beyond = upper_tail(k, n, mean, rho), upper_tail(k + 1, n, mean, rho)
-        part = np.clip((SURPRISING - beyond) / np.maximum(at_least - beyond, _TINY), 0.0, 1.0)
+        beyond, exactly = upper_tail(k + 1, n, mean, rho), np.exp(log_chance(k, n, mean, rho))
+        part = np.clip((SURPRISING - beyond) / np.maximum(exactly, _TINY), 0.0, 1.0)
         alone = ~one.shared.ravel()
         self.checked += float(alone.sum())
         self.surprising += float(part[alone].sum())
         within = np.broadcast_to(self._within(place), one.mean.shape).ravel()
         unsure = 1 - (1 - rho) / (1 - within)
         variance = n * mean * (1 - mean)
-        honest = (at_least >= ABSURD) & (n > 1) & alone
+        honest = (beyond + exactly >= ABSURD) & (n > 1) & alone
         squared = (k - n * mean) ** 2 - variance * (1 + (n - 1) * unsure)
         shape = one.mean.shape
         self.excess[place] += np.where(honest, squared, 0.0).reshape(shape).sum(0)
