@@ -28,21 +28,18 @@ def upper_tail(count: Ints, trials: Ints, mean: Floats, rho: Floats) -> Floats:
     """
     tail = np.where(count <= 0, 1.0, 0.0)
     some = np.flatnonzero((count > 0) & (count <= trials))
-    count, trials, mean, rho = count[some], trials[some], mean[some], rho[some]
+    k, n, of = count[some], trials[some], (mean[some], rho[some])
     # A hit at all is by far the commonest question, and has a form of its own; else the fewer terms.
-    found = -np.expm1(log_chance(np.zeros(len(some)), trials, mean, rho))
-    several = np.flatnonzero(count > 1)
-    below = several[2 * count[several] <= trials[several]]
-    found[below] = 1.0 - _sum(np.zeros(len(below), np.int64), *_at(below, count, trials, mean, rho))
-    above = several[(found[several] < _WIDE) | (2 * count[several] > trials[several])]
-    n = trials[above]
-    found[above] = _sum(count[above], n - count[above] + 1, n, mean[above], rho[above])
+    found = -np.expm1(log_chance(np.zeros(len(some)), n, *of))
+    for fewer in (True, False):
+        which = np.flatnonzero((k > 1) & (2 * k <= n if fewer else (2 * k > n) | (found < _WIDE)))
+        m, r = (part[which] for part in of)
+        if fewer:
+            found[which] = 1.0 - _sum(0 * which, k[which], n[which], m, r)
+        else:
+            found[which] = _sum(k[which], (n - k + 1)[which], n[which], m, r)
     tail[some] = np.minimum(1.0, found)
     return tail
-
-
-def _at(rows: Ints, *columns: np.ndarray) -> list[np.ndarray]:
-    return [column[rows] for column in columns]
 
 
 def _sum(first: Ints, terms: Ints, trials: Ints, mean: Floats, rho: Floats) -> Floats:
@@ -69,7 +66,7 @@ def central_interval(trials: int, mean: float, rho: float, mass: float = 0.95) -
     return float(min(low, trials)), float(min(high, trials))
 
 
-def log_chance(k: Floats | Ints, n: Floats | Ints, mean: Floats, rho: Floats) -> Floats:
+def log_chance(k: np.ndarray, n: np.ndarray, mean: np.ndarray, rho: np.ndarray) -> Floats:
     """Natural logarithm of P(K = k), 0 <= k <= n."""
     size = 1 / rho - 1
     a, b = mean * size, (1 - mean) * size
