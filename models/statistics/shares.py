@@ -77,7 +77,8 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What the keys of one day have in the window that ends with it; all are (keys, values)."""
+    """What the keys of one day have in the window that ends with it; all are (keys, values). What is
+    reckoned is left at 0 (`p` at 1) for keys without a hit on the day, but where the model checks itself."""
 
     length: int
     trials: Ints
@@ -201,7 +202,8 @@ class Shares:
         self, day: int, rows: Ints, trials: Ints, hits: Ints, judged: NDArray[np.bool_]
     ) -> list[Window]:
         """Compare the windows that end with a complete day, for the keys that made trials on it, then
-        learn the day. `judged` are the cells (keys, values) for which a chance is asked.
+        learn the day. `judged` are the cells (keys, values) for which a chance is asked if there is a
+        hit on the day.
 
         Raises ValueError when days do not follow one another.
         """
@@ -216,10 +218,10 @@ class Shares:
             self.checked += hits.size
             self.surprising += SURPRISING * hits.size
         else:
-            found = self._windows(today, judged)
+            found = self._windows(today, judged & (hits > 0))
         if len(rows):
             if found and self._settled(day):
-                self._check(found[day % len(found)], day % len(found))
+                self._check(found[self._checks(day)], self._checks(day))
                 mean, rho, n = found[0].mean, found[0].rho, trials[:, None]
                 spread = np.sqrt(n * mean * (1 - mean) * (1 + (n - 1) * rho))
                 most = np.maximum(LEAST_CAP, np.ceil(n * mean + CAP * spread))
@@ -258,16 +260,17 @@ class Shares:
         hits = np.minimum(self.hits_before / weight, trials[:, :, None])
         # What happens in a window must not say what is usual, in the longest one either.
         prior = self._prior(trials[:, -1], hits[:, -1])
-        return [
-            self._window(
-                place, today, judged, prior,
-                self.trials_in[:, place], self.hits_in[:, place], trials[:, place], hits[:, place],
-            )
-            for place in range(len(self.windows))
-        ]  # fmt: skip
+        # All are needed only where the model checks itself; else no more than have a hit.
+        every, some = np.arange(len(today.rows)), np.flatnonzero(today.hits.any(axis=1))
+        found = []
+        for place in range(len(self.windows)):
+            asked = every if place == self._checks(today.day) else some
+            counted = (self.trials_in[:, place], self.hits_in[:, place], trials[:, place], hits[:, place])
+            found.append(self._window(place, today, judged, asked, prior, *counted))
+        return found
 
     def _window(
-        self, place: int, today: Closed, judged: NDArray[np.bool_], prior: tuple[Floats, Floats],
+        self, place: int, today: Closed, judged: NDArray[np.bool_], asked: Ints, prior: tuple[Floats, Floats],
         trials: Ints, hits: Ints, past_trials: Floats, past_hits: Floats,
     ) -> Window:  # fmt: skip
         length, values, within = self.windows[place], len(self.values), self._within(place)
@@ -281,17 +284,27 @@ class Shares:
         mean = (size_of * base[who] + past_hits[member] / phi) / strength
         mean = np.clip(mean, LEAST_SHARE, 1 - LEAST_SHARE)
         rho = 1 - (1 - 1 / (strength + 1)) * (1 - within)
-        moved, alike, peers = self._peers(n, k, mean, rho, who)
-
         slot = np.full(len(self), -1)
         slot[member] = np.arange(len(member))
-        own = slot[today.rows]
-        n_own, k_own = np.repeat(trials[today.rows, None], values, 1), hits[today.rows]
-        mean_own, rho_own = moved[own], rho[own]
-        p = np.ones(k_own.shape)
-        asked = judged & ~alike[own] & (k_own > n_own * mean_own)
-        p[asked] = upper_tail(k_own[asked], n_own[asked], mean_own[asked], rho_own[asked])
-        return Window(length, n_own, k_own, mean_own, rho_own, alike[own], p, peers[own])
+        own = slot[today.rows[asked]]
+        moved, alike, peers = self._peers(n, k, mean, rho, who, own)
+
+        def of_all(part: np.ndarray) -> np.ndarray:
+            every = np.zeros((len(today.rows), values), part.dtype)
+            every[asked] = part
+            return every
+
+        one = Window(
+            length, np.repeat(trials[today.rows, None], values, 1), hits[today.rows],
+            of_all(moved), of_all(rho[own]), of_all(alike), np.ones(today.hits.shape), of_all(peers),
+        )  # fmt: skip
+        high = judged & ~one.shared & (one.hits > one.trials * one.mean)
+        one.p[high] = upper_tail(one.hits[high], one.trials[high], one.mean[high], one.rho[high])
+        return one
+
+    def _checks(self, day: int) -> int:
+        """Which window of a day the model checks itself with: one after the other."""
+        return day % len(self.windows)
 
     def _prior(self, trials: Floats, hits: Floats) -> tuple[Floats, Floats]:
         """By group and value the share m, and by value s = 1/c - 1."""
@@ -312,23 +325,23 @@ class Shares:
         return share, 1 / between - 1
 
     def _peers(
-        self, n: Floats, k: Floats, mean: Floats, rho: Floats, group: Ints
+        self, n: Floats, k: Floats, mean: Floats, rho: Floats, group: Ints, at: Ints
     ) -> tuple[Floats, NDArray[np.bool_], Floats]:
-        """What the others did in the same window: the mean moved by their log-odds, where so many did the
-        same that it is a matter of the group, and their share."""
+        """What the others of some members (`at`) did in the same window: the mean moved by their log-odds,
+        where so many did the same that it is a matter of the group, and their share."""
         groups = max(len(self.groups), 1)
         light = np.minimum(1.0, ONE_PEER / np.maximum(n, 1))
         made, due, seen = light * n, light * n * mean, light * k
         above = k - n * mean
         same = (above > ALIKE * np.sqrt(n * mean * (1 - mean) * (1 + (n - 1) * rho))) & (k > 0)
-        most = np.zeros(mean.shape)
-        shared = np.zeros(mean.shape, np.bool_)
         parts = (made, due, seen, same * 1.0, np.ones(n.shape))
         columns: Floats = np.concatenate(parts, axis=1)
         edges = [0, *np.cumsum([part.shape[1] for part in parts]).tolist()]
+        moved, own = mean[at], columns[at]
+        most, shared = np.zeros(moved.shape), np.zeros(moved.shape, np.bool_)
         # Those of the unit, then those of the agency.
-        for whole in (_sums(columns, group, groups)[group], np.asarray(columns.sum(0), np.float64)):
-            rest = whole - columns
+        for whole in (_sums(columns, group, groups)[group[at]], np.asarray(columns.sum(0), np.float64)):
+            rest = whole - own
             trials, due_of, seen_of, alike, peers = (rest[:, first:end] for first, end in pairwise(edges))
             shared |= (alike >= LEAST_ALIKE) & (alike >= PART_ALIKE * peers)
             # One colleague alone moves nothing: he may do the same wrong.
@@ -337,9 +350,9 @@ class Shares:
             usual = np.clip(due_of[beyond] / np.maximum(trials, _TINY), _TINY, 1 - _TINY)
             now = np.clip((seen_of[beyond] - ONE_PEER + LEAN * usual) / (trials + LEAN), usual, 1 - _TINY)
             most[beyond] = np.maximum(most[beyond], _log_odds(now) - _log_odds(usual))
-        moved, up = mean.copy(), most > 0
-        moved[up] = 1 / (1 + np.exp(-(_log_odds(mean[up]) + most[up])))
-        others = (k.sum(0) - k) / np.maximum(n.sum(0) - n, 1.0)
+        up = most > 0
+        moved[up] = 1 / (1 + np.exp(-(_log_odds(moved[up]) + most[up])))
+        others = (k.sum(0) - k[at]) / np.maximum(n.sum(0) - n[at], 1.0)
         return np.minimum(moved, 1 - _TINY), shared, others
 
     def _check(self, one: Window, place: int) -> None:
