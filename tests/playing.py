@@ -12,6 +12,7 @@ from zlib import crc32
 
 import msgspec
 
+from models import calendar
 from models.alert import Alert
 from models.days import instant
 from models.detectors import settings_types
@@ -108,7 +109,21 @@ def _reference(case: Case) -> Reference:
             for who in group.names
         ),
         tools=shipped.tools,
-        calendar=shipped.calendar,
+        calendar=calendar.Calendar(
+            (
+                *shipped.calendar.events,
+                *(
+                    calendar.Event(
+                        date=one.held.toordinal(),
+                        agency_id=AGENCY,
+                        area=one.area,
+                        size=one.size,
+                        interventions=one.interventions,
+                    )
+                    for one in case.demonstrations
+                ),
+            )
+        ),
         policy=Register([*shipped.policy.packs.values(), own]),
     )
 

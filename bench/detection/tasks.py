@@ -14,7 +14,7 @@ SERIES_BUDGETS = (1.0, 4.0)
 #: Every other scenario that is found is a task of its own, told by the kinds that its labels name.
 GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "volume": (("S1", "S2", "S3", "S4", "S5", "S16"), ("requester",)),
-    "demonstration": (("S6", "S7"), ("unit", "agency")),
+    "demonstration": (("S6", "S7"), ("unit", "area", "agency")),
     "stalking": (("S9",), ("requester", "subject", "case")),
 }
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 import msgspec
 
@@ -12,6 +13,8 @@ from models.statistics.tally import Totals
 EVIDENCE_DAYS = 7
 #: Bytes of names in one block of a snapshot, about; no block comes near 512 kB.
 _BLOCK_BYTES = 200_000
+#: Cases of an agency that are kept under one name.
+SOME = 1000
 
 Names = dict[str, list[str]]
 
@@ -129,6 +132,38 @@ class RecentCases(_LastDays):
                 latest[key].update(dict.fromkeys(cases, day))
             else:
                 latest[key] = dict.fromkeys(cases, day)
+
+
+class SeenCases(_LastDays):
+    """The cases of a whole agency in the last closed days, so that each is counted once."""
+
+    prefix = "seen"
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self._latest: dict[str, int] = {}
+
+    def fresh(self, cases: Sequence[str]) -> list[bool]:
+        """Of each case, whether no day at hand has it."""
+        return [case not in self._latest for case in cases]
+
+    def close(self, day: int, cases: Sequence[str]) -> None:
+        """Remember the cases of a closed day."""
+        self._latest.update(dict.fromkeys(cases, day))
+        # In parts, so that no block holds the cases of a busy day all at once.
+        ordered = sorted(cases)
+        named = {str(at): ordered[at : at + SOME] for at in range(0, len(ordered), SOME)}
+        for gone in self.keep(day, named):
+            for case in chain.from_iterable(gone.values()):
+                if self._latest.get(case, day) <= day - self.length:
+                    del self._latest[case]
+
+    def restore(self, blocks: Mapping[str, bytes]) -> None:
+        """Take back what `snapshot` gave. Raises ValueError naming a block that cannot be read."""
+        super().restore(blocks)
+        self._latest = {}
+        for day, named in self.days.items():
+            self._latest.update(dict.fromkeys(chain.from_iterable(named.values()), day))
 
 
 def _parts(names: Iterable[tuple[str, list[str]]]) -> Iterable[Names]:
