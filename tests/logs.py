@@ -41,6 +41,9 @@ SENSITIVE: dict[str, Any] = {
     "trust_numbers": False,
     "threshold": 5.0,
     "minimum_kinds": 1,
+    "minimum_expected": 0.3,
+    "lag_weeks": 2,
+    "window_weeks": (1, 2),
 }
 
 

@@ -146,8 +146,8 @@ def _others(own: Sequence[Seed]) -> str:
             continue
         scored = [one.scored[name][OURS] for one in own if name in one.scored]
         cells = [f"@{budget:g}: {_cell([one.points[budget] for one in scored])}" for budget in task.budgets]
-        if not task.functions & own[0].opened:
-            cells = [f"nothing to score: no stanza with an alpha has {' or '.join(sorted(task.functions))}"]
+        if not task.detectors & own[0].opened:
+            cells = [f"nothing to score: no stanza with an alpha has {' or '.join(sorted(task.detectors))}"]
         delays = [delay for one in scored for delay in one.points[task.budgets[-1]].delays]
         rows.append((name, ", ".join(task.scenarios), str(len(delays)), " · ".join(cells), _days(delays)))
     return table(("task", "scenarios", "incidents", "recall", "median delay, days"), rows)

@@ -74,7 +74,7 @@ class Seed:
     shipped: Shipped
     tails: Tails
     opened: frozenset[str] = frozenset()
-    """The functions whose stanzas were opened."""
+    """The stanzas that were opened, and their functions."""
     groups: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     """By unit, shift and tenure: false alerts at the largest volume budget and officer-days, by group."""
     newcomers: dict[float, list[int]] = field(default_factory=dict)
@@ -124,7 +124,7 @@ def judged(world: World, folder: Path, heard: Heard, scale: str, seed: int) -> S
         mine = [
             (day, finding)
             for stanza, told in heard.findings.items()
-            if heard.functions[stanza] in task.functions
+            if not task.detectors.isdisjoint({stanza, heard.functions[stanza]})
             for day, finding in told
             if finding.entity_kind in task.kinds
         ]
@@ -144,7 +144,8 @@ def judged(world: World, folder: Path, heard: Heard, scale: str, seed: int) -> S
         scale, seed, 0.0, len(log.lines), scored, {task.name: task for task in every},
         _as_shipped(world, heard, labels, traps, officer_days[1]),
         _tails(world, folder, reference, counts["volume"][0], spans[0], seed),
-        frozenset(heard.functions[stanza] for stanza in heard.findings), skipped=skipped,
+        frozenset(name for stanza in heard.findings for name in (stanza, heard.functions[stanza])),
+        skipped=skipped,
     )  # fmt: skip
     if "volume" in scored:
         _fairness(world, result, spans[1], labels)
@@ -187,7 +188,7 @@ def _as_shipped(
         start = start.replace(month=1, day=1, hour=12, minute=0, second=0, microsecond=0)
     found: Evaluation = evaluate(heard.alerts, labels, decoys=traps, first=start)
     caught: dict[str, list[int]] = {}
-    functions = {alert.alert_id: heard.functions[alert.detector] for alert in heard.alerts}
+    names = {alert.alert_id: {alert.detector, heard.functions[alert.detector]} for alert in heard.alerts}
     right = telling = 0
     for one in found.told:
         tally = caught.setdefault(f"{one.label.scenario} L{one.label.level}", [0, 0])
@@ -195,7 +196,7 @@ def _as_shipped(
         tally[1] += 1
         if one.label.detectors:
             telling += len(one.alerts)
-            right += sum(functions[identity] in one.label.detectors for identity in one.alerts)
+            right += sum(not names[identity].isdisjoint(one.label.detectors) for identity in one.alerts)
     laid = Counter(trap.scenario for trap in traps if start is None or trap.start >= start)
     alarmed = Counter(trap.scenario for trap, _ in found.decoys)
     return Shipped(

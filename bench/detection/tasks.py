@@ -21,11 +21,12 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class Task:
-    """`functions` are those that its labels say should tell them; `kinds` what they may be about."""
+    """`detectors` are the stanzas or functions that its labels say should tell them; `kinds` what they may
+    be about."""
 
     name: str
     scenarios: tuple[str, ...]
-    functions: frozenset[str]
+    detectors: frozenset[str]
     kinds: frozenset[str]
 
     @property
@@ -69,5 +70,5 @@ def tasks(labels: Iterable[Label]) -> list[Task]:
 
 def _task(name: str, labels: Sequence[Label], kinds: Iterable[str]) -> Task:
     scenarios = tuple(dict.fromkeys(label.scenario for label in labels))
-    functions = frozenset(function for label in labels for function in label.detectors)
-    return Task(name, scenarios, functions, frozenset(kinds))
+    detectors = frozenset(detector for label in labels for detector in label.detectors)
+    return Task(name, scenarios, detectors, frozenset(kinds))
