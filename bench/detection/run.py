@@ -25,6 +25,7 @@ from bench.evaluation import SHARED_BY_DECOY, Evaluation, evaluate
 from bench.labels import Label, read_labels
 from bench.simulator.generate import build, simulate
 from bench.simulator.world import World
+from models.area_weeks import AreaWeeks
 from models.detectors import settings_types
 from models.detectors.high_count import HighCountSettings
 from models.reference import Reference
@@ -80,6 +81,9 @@ class Seed:
     newcomers: dict[float, list[int]] = field(default_factory=dict)
     """By volume budget: newcomers falsely flagged in their first 60 days, and all of them."""
     skipped: dict[str, str] = field(default_factory=dict)
+    areas: dict[str, list[int]] = field(default_factory=dict)
+    """What the report on disparity names in the scored year, by level, and in the honest one: areas named and
+    all areas that are searched beyond their share, or are not."""
 
 
 def one_seed(scale: str, seed: int, changes: Mapping[str, object] = MappingProxyType({})) -> Seed:
@@ -149,7 +153,31 @@ def judged(world: World, folder: Path, heard: Heard, scale: str, seed: int) -> S
     )  # fmt: skip
     if "volume" in scored:
         _fairness(world, result, spans[1], labels)
+    result.areas = _areas(log, labels, spans)
     return result
+
+
+def _areas(
+    log: Log, labels: Sequence[Label], spans: tuple[tuple[int, int], tuple[int, int]]
+) -> dict[str, list[int]]:
+    """How `./probewatch disparity` would name areas, with their own past as denominator."""
+    weeks = AreaWeeks()
+    for line, day in zip(log.lines, log.days.tolist(), strict=True):
+        if line.search_type == "manual":
+            weeks.add(line.incident_area, line.case_number or line.subject_ref or line.event_id, day)
+    level = {area: label.level for label in labels if label.kind == "report" for area in label.keys["area"]}
+    found: dict[str, list[int]] = {}
+    for honest, (first, last) in zip((True, False), spans, strict=True):
+        try:
+            told = weeks.against_before(first, last - 1)[-1]
+        except ValueError:
+            continue  # the log does not reach back far enough
+        for one in told:
+            what = f"L{level[one.area]}" if not honest and one.area in level else "others"
+            tally = found.setdefault(what, [0, 0])
+            tally[0] += one.named
+            tally[1] += 1
+    return dict(sorted(found.items()))
 
 
 def _officers(world: World, log: Log, posted: np.ndarray) -> tuple[Counts, Floats]:
