@@ -24,6 +24,7 @@ from models.roster import Posting, Roster
 from models.search import Search, Tick, encode_search
 from models.ticking import encode_tick
 from streams.configuration import load
+from streams.stages import chosen
 from tests.casebook import Case, Event, Group, Lost
 
 SHIPPED = Path(__file__).resolve().parents[1] / "config"
@@ -61,6 +62,17 @@ def play(function: str, case: Case) -> Played:
     return Played(
         *([one for one in said if one.detector == function] for said in (stream, standing.alerts()))
     )
+
+
+def play_shipped(case: Case) -> list[Alert]:
+    """Run all detectors over a case's log, as they are shipped, with the policies that bind the shipped
+    agency; the alerts that stand in the end. The settings of the case do not count."""
+    configuration = load(SHIPPED, SHIPPED, settings_types())
+    bound = msgspec.structs.replace(case, policies=configuration.reference.agency(AGENCY).policies)
+    standing = Standing()
+    pipeline = Pipeline(_reference(bound), chosen(configuration), "digest")
+    standing.take(pipeline.feed(list(_messages(bound))))
+    return standing.alerts()
 
 
 def _chosen(function: str, settings: dict[str, Any]) -> Chosen:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.statistics.counts import Counts
-from models.statistics.spikes import AFTER, LENGTH, Spike, cauchy, compare
+from models.statistics.spikes import AFTER, FORTNIGHT, LENGTH, Spike, cauchy, compare
 
 FIRST = date(2021, 3, 1).toordinal()
 PLACES = 12
@@ -22,13 +22,14 @@ def spikes(daily: np.ndarray, every: int = 14) -> list[tuple[int, Spike]]:
         counts.history.enter(f"area:{place}", counts.group("place"))
         counts.history.enter(f"area:{place}\n", counts.group("place, picked"))
     rows, picked = np.arange(2 * places), np.arange(2 * places) % 2 == 1
+    calm = np.ones((FORTNIGHT, 2 * places), np.bool_)
     found = []
     for number, day in enumerate(daily.reshape(len(daily), -1)):
         told = counts.close(FIRST + number, rows, day, day)
         event = FIRST + number - AFTER
         if number > 120 and event % every == 0:
             centres = [event - 7 * week for week in (1, 3, 5, 7)]
-            found.append((number, compare(counts, told, picked, FIRST + number, event, centres)))
+            found.append((number, compare(counts, told, picked, FIRST + number, event, centres, calm)))
     return found
 
 
@@ -66,6 +67,17 @@ def test_a_spike_in_one_place_stands_out_and_one_everywhere_does_so_in_the_past_
     assert together(one)[3] < 1e-4 < together(one)[[0, 1, 2, 4]].min()
     past, context, _ = all_.p[:, 6]
     assert past < 1e-4 and context > 100 * past
+
+
+def test_a_wave_that_began_before_is_no_matter_of_the_event() -> None:
+    rng = np.random.default_rng(14)
+    cases = rng.poisson(5.0, (200, PLACES))
+    daily = np.stack([cases, np.zeros_like(cases)], axis=2)
+    number = next(number for number, _ in spikes(daily))
+    wave, spike = daily.copy(), daily.copy()
+    wave[number - LENGTH - 9 : number + 1, 3, 0] += 6
+    spike[number - LENGTH + 1 : number + 1, 3, 0] += 6
+    assert together(spikes(wave)[0][1])[3] > 1e-3 > 1e-4 > together(spikes(spike)[0][1])[3]
 
 
 def test_picked_cases_must_be_unusual_beside_the_others_and_the_control_days() -> None:

@@ -20,7 +20,7 @@ from models.statistics.counts import Counts
 from models.statistics.history import RING
 from models.statistics.negative_binomial import central_interval
 from models.statistics.recent import RecentEvidence, SeenCases
-from models.statistics.spikes import AFTER, BEFORE, CONTROLS, LENGTH, Spike, compare
+from models.statistics.spikes import AFTER, BEFORE, CONTROLS, FORTNIGHT, LENGTH, Spike, compare
 from models.statistics.tally import MOST_REMEMBERED
 from models.where import where
 from models.windows import manual
@@ -84,7 +84,8 @@ class DemonstrationSpike(Detector):
     All cases, and those that name no offence, are each compared with the series' own past (half-life
     60 days, weekday profile, over-dispersion learned away from events: phi mu + tau mu^2), with that
     past times what befell the other places, and with the same days round up to four matched control
-    days. A Cauchy combination makes one p-value of them (`models/statistics/spikes.py`).
+    days, each scaled by how busy the fortnight before was. A Cauchy combination makes one p-value
+    of them (`models/statistics/spikes.py`).
 
     Innocent explanations: arrests, looting or an assault at the demonstration itself, which are crimes
     with cases of their own; a wave of crime that began in the same days; a backlog.
@@ -126,7 +127,11 @@ class DemonstrationSpike(Detector):
         rows = np.array([self._row(kind, name) for kind, name in made.series], np.int64)
         both = np.stack([rows, rows + 1], axis=1).ravel()
         told = counts.close(
-            day.number, both, made.cases.ravel(), made.searches.ravel(), self._usual(day.number)
+            day.number,
+            both,
+            made.cases.ravel(),
+            made.searches.ravel(),
+            self._undisturbed(day.number - LENGTH + 1, day.number),
         )
         self._evidence.keep(day.number, made.ids)
         if day.number - counts.first_day < self.settings.minimum_history_days:
@@ -136,15 +141,17 @@ class DemonstrationSpike(Detector):
             return []
         centres = self.reference.calendar.controls(self.agency_id, day.number - AFTER, CONTROLS)
         picked = np.arange(len(counts.history)) % 2 == 1
-        spike = compare(counts, told, picked, day.number, day.number - AFTER, centres)
+        first = day.number - LENGTH
+        calm = np.stack([self._undisturbed(first - back, first - back) for back in range(FORTNIGHT)])
+        spike = compare(counts, told, picked, day.number, day.number - AFTER, centres, calm)
         return self._judge(day.number, spike, events)
 
-    def _usual(self, day: int) -> np.ndarray:
-        """Of each row, whether no event lies near the windows that end with a day: only then do they
-        show how counts scatter without one."""
+    def _undisturbed(self, first: int, last: int) -> np.ndarray:
+        """Of each row, whether some days are none of those round an event: only then do they show what is
+        usual without one."""
         past = self._counts.history
         usual = np.ones(len(past), np.bool_)
-        for near in range(day - LENGTH - AFTER + 1, day + BEFORE + 1):
+        for near in range(first - AFTER, last + BEFORE + 1):
             for event in self._events(near):
                 if not event.area:
                     return np.zeros(len(past), np.bool_)

@@ -7,6 +7,9 @@ are searched. Its cases are counted, and those of them that a condition picks. E
 * with that past times what befell the other places in the same days;
 * with the same window round matched control days, the quiet days most like that of the event.
 
+All three are scaled by how busy the fortnight before was, so that a wave of crime in whose midst a
+demonstration falls is no matter of the demonstration.
+
 The p-values are put together by the Cauchy combination (Liu & Xie 2020, JASA 115): -cot(pi p) is
 averaged, which is again uniform under normal use, nearly whatever depends on what.
 """
@@ -30,6 +33,8 @@ CONTROLS, ENOUGH = 4, 2
 #: Squared variation of what befalls all places together in four days, before the others are looked at: of
 #: all cases, and of those picked, where a new form may change everything from one day to the next.
 COMMON, COMMON_PICKED = 0.02, 1.0
+#: Days before the window that tell how busy it is, and the expected cases at which they weigh a half.
+FORTNIGHT, LEAN = 14, 25.0
 #: Weight of the picked cases in the combination. They are few, so that most often p is near 1 and says
 #: nothing: it is taken for at most a half. Of all cases p counts up to 0.99.
 PICKED, LEAST_SAYING, LEAST = 0.2, 0.5, 0.99
@@ -60,25 +65,38 @@ class Spike:
 
 
 def compare(
-    counts: Counts, told: Expectation, picked: np.ndarray, day: int, event: int, centres: Sequence[int]
+    counts: Counts,
+    told: Expectation,
+    picked: np.ndarray,
+    day: int,
+    event: int,
+    centres: Sequence[int],
+    calm: np.ndarray,
 ) -> Spike:
     """Compare the windows that end with `day`, round an event on the day `event` (ordinals).
 
     The mask `picked` says which rows count picked cases. `centres` are the control days; those beyond
     the 90 days at hand, or that touch the window, are left out. The others of a row are the rest of
-    its group.
+    its group. The mask `calm` (days x rows) says which days of the fortnight before the window, the
+    latest first, no other event disturbs.
     """
     past, four = counts.history, counts.windows.tolist().index(LENGTH)
-    observed, mean, variance = told.observed[four], told.mean[four], told.variance[four]
+    observed, mean = told.observed[four], told.mean[four]
     pool = counts.pool[past.group]
     phi, tau = counts.dispersion.phi[pool, four], counts.dispersion.tau[pool, four]
-    context, unsure = _context(counts, observed, mean, np.where(picked, COMMON_PICKED, COMMON))
-    squared = (variance - phi * mean) / np.maximum(mean, 1e-9) ** 2 + unsure
+    squared = (told.variance[four] - phi * mean) / np.maximum(mean, 1e-9) ** 2
     matched, number = _matched(counts, day, event, centres)
     spread = tau * (1 + 1 / np.maximum(number, 1)) + phi / np.maximum(matched * number, 0.5)
+    seen, due = _fortnight(counts, mean, day, event, calm)
+    level = (LEAN + seen) / (LEAN + due)
+    mean = mean * level
+    squared, spread = squared + 1 / (LEAN + seen), spread + 1 / (LEAN + seen)
+    matched = matched * level
+    variance = phi * mean + squared * mean**2
+    context, unsure = _context(counts, observed, mean, np.where(picked, COMMON_PICKED, COMMON))
     parts = [
         (mean, variance),
-        (context, phi * context + squared * context**2),
+        (context, phi * context + (squared + unsure) * context**2),
         (matched, phi * matched + spread * matched**2),
     ]
     # A negative binomial's variance must exceed its mean by a hair at least.
@@ -98,6 +116,16 @@ def cauchy(p: Floats, weights: Floats) -> Floats:
     whole = weight.sum(axis=0)
     found = np.arctan2(1.0, score / np.where(whole > 0, whole, 1.0)) / np.pi
     return np.where(whole > 0, np.clip(found, 1e-300, 1.0), 1.0)
+
+
+def _fortnight(counts: Counts, mean: Floats, day: int, event: int, calm: np.ndarray) -> tuple[Floats, Floats]:
+    """By row what was counted on the calm days before the window, and what was to be expected of them."""
+    past = counts.history
+    window = [(day - back) % RING for back in range(LENGTH)]
+    before = [(event - BEFORE - 1 - back) % RING for back in range(FORTNIGHT)]
+    whole = past.exposure[window].sum(0)
+    rate = np.where(whole > 0, mean / np.maximum(whole, 1e-9), 0.0)
+    return (past.counts[before] * calm).sum(0), rate * (past.exposure[before] * calm).sum(0)
 
 
 def _context(counts: Counts, observed: Ints, mean: Floats, common: Floats) -> tuple[Floats, Floats]:

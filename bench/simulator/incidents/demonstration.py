@@ -112,6 +112,6 @@ def _incident(
             "area": (world.city.units[unit].area,),
             "requester": tuple(world.requester(officer) for officer in team),
         },
-        detectors=("demonstration_spike", "high_count"),
+        detectors=("demonstration_spike",),
         rows=table,
     )

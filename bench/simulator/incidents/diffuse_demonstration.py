@@ -49,7 +49,7 @@ def benchmark(world: World, level: int, rng: Generator) -> Incident | None:
             "area": tuple(world.city.units[unit].area for unit in areas),
             "requester": tuple(world.requester(officer) for officer in teams),
         },
-        detectors=("demonstration_spike", "high_count"),
+        detectors=("demonstration_spike",),
         rows=table,
         days=days,
     )
