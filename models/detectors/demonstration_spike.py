@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from models.alert import EntityKind, Finding, Severity
 from models.calendar import Event
-from models.columns import Column, Ints, distinct
+from models.columns import Column, Ints, by_appearance, distinct
 from models.days import LocalDays
 from models.detectors.base import Day, Detector, Settings
 from models.expressions import compile_condition
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 MOST_PLACES = 200
 #: Share of an error round an event of the whole city that its own series may make, and the places together.
 CITY_SHARE = 0.75
-#: Days without a case after which it is counted again.
-CASE_DAYS = 28
+#: Days after which a case is counted again.
+CASE_DAYS = 14
 
 
 class DemonstrationSpikeSettings(Settings, kw_only=True, frozen=True):
@@ -69,13 +69,14 @@ class _Made(NamedTuple):
     cases: Ints
     searches: Ints
     ids: dict[str, list[str]]
+    """Of days round an event alone: no other day is evidence."""
 
 
 class DemonstrationSpike(Detector):
     """Cases from a day before to two days after each demonstration of the calendar, by place and in all.
 
     A search counts where it happened: for its `incident_area` or, if it names none, for its unit; and
-    for the city. A case counts once in 28 days. An entry of the calendar with an area is tested
+    for the city. A case counts once in 14 days. An entry of the calendar with an area is tested
     there; one without in the whole city, whose series may make three quarters of the errors, and
     in all places, which share the rest. An entry's p-values are divided by its weight (Genovese,
     Roeder & Wasserman 2006), which grows with size and police interventions, so that a small
@@ -104,7 +105,7 @@ class DemonstrationSpike(Detector):
         "alpha", "half_life_days", "high_below", "minimum_count", "minimum_history_days", "minimum_weight",
         "what",
     }  # fmt: skip
-    #: Two rows of columns, 7 days of event ids; the agency's cases of 28 days, 20 bytes each.
+    #: Two rows of columns, 7 days of event ids; the agency's cases of 14 days, 20 bytes each.
     bytes_per_key = 2 * 2_400 + 7 * (MOST_REMEMBERED * 131 + 140) + CASE_DAYS * 1000 * 20
 
     settings: DemonstrationSpikeSettings
@@ -187,8 +188,11 @@ class DemonstrationSpike(Detector):
                 found[:, column, 0] += np.bincount(whose[among & (case < 0)], minlength=size)
                 made = (picked if column else np.ones(len(rows), np.bool_)) & (whose >= 0)
                 found[:, column, 1] += np.bincount(whose[made], minlength=size)
-        self._seen.close(day.number, [values[code] for code in distinct(case[case >= 0]).tolist()])
-        ids = {_key(*one): _first(day, rows, place, picked, at) for at, one in enumerate(series)}
+        new, _ = by_appearance(case[fresh[case] & (case >= 0)], len(values))
+        self._seen.close(day.number, [values[code] for code in new.tolist()])
+        ids: dict[str, list[str]] = {}
+        if any(self._events(near) for near in range(day.number - AFTER, day.number + BEFORE + 1)):
+            ids = {_key(*one): _first(day, rows, place, picked, at) for at, one in enumerate(series)}
         return _Made(series, found[:, :, 0], found[:, :, 1], ids)
 
     def _places(self, day: Day, rows: Ints) -> tuple[list[tuple[EntityKind, str]], Ints]:

@@ -83,8 +83,8 @@ class LowCount(Detector):
     function = "low_count"
     settings_type = LowCountSettings
     judging = Detector.judging | {"alpha", "minimum_expected", "minimum_history_days", "minimum_share"}
-    #: Columns, two names, ten event ids; scores are kept by the agency.
-    bytes_per_key = 52 * 8 + 100 + 2 * 140 + 10 * 131
+    #: Columns, two names, eight event ids; scores are kept by the agency.
+    bytes_per_key = 52 * 8 + 100 + 2 * 140 + 8 * 131
 
     settings: LowCountSettings
 
@@ -163,8 +163,8 @@ class LowCount(Detector):
         key = weekly.weeks.keys[row]
         interval = central_interval(mean, variance)
         start = self._days.start(day.number - length + 1)
-        unit = {"requester": weekly.units[row] or None, "unit": key}
-        last = weekly.latest[row][-1:]
+        unit = {"requester": str(weekly.units[row]) or None, "unit": key}
+        last = weekly.latest(row)[-1:]
         return Finding(
             entity_kind=self.settings.by,
             entity=key,

@@ -80,8 +80,8 @@ class Poisoning(Detector):
     function = "poisoning"
     settings_type = PoisoningSettings
     judging = Detector.judging | {"alpha", "minimum_count", "minimum_history_days"}
-    #: Columns, two names, ten event ids; scores are kept by the agency.
-    bytes_per_key = 52 * 8 + 100 + 2 * 140 + 10 * 131
+    #: Columns, two names, eight event ids; scores are kept by the agency.
+    bytes_per_key = 52 * 8 + 100 + 2 * 140 + 8 * 131
 
     settings: PoisoningSettings
 
@@ -125,8 +125,9 @@ class Poisoning(Detector):
         interval = central_interval(mean, float(told.variance[place, row]))
         series = weeks.counts[(weeks.week - 1 - np.arange(length)) % weeks.lag, row]
         third = max(1, length // 3)
+        ids = weekly.latest(row)
         start = self._days.start(day.number - DAYS * length + 1)
-        unit = {"requester": weekly.units[row] or None, "unit": key}
+        unit = {"requester": str(weekly.units[row]) or None, "unit": key}
         return Finding(
             entity_kind=self.settings.by,
             entity=key,
@@ -140,8 +141,8 @@ class Poisoning(Detector):
             observed=float(observed),
             expected=mean,
             interval=interval,
-            evidence=tuple(weekly.latest[row]),
-            evidence_count=max(observed, len(weekly.latest[row])),
+            evidence=tuple(ids),
+            evidence_count=max(observed, len(ids)),
             explanation=(
                 f"{plural(observed, 'case')} of {self.settings.by} {key} in {plural(length, 'week')} to "
                 f"{day_text(day.number)}, from {int(series[-third:].sum())} in the first {third} weeks "

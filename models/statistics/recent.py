@@ -135,35 +135,34 @@ class RecentCases(_LastDays):
 
 
 class SeenCases(_LastDays):
-    """The cases of a whole agency in the last closed days, so that each is counted once."""
+    """The cases of a whole agency that were new on one of the last closed days, so that each is counted
+    once in `length` days."""
 
     prefix = "seen"
 
     def __init__(self, length: int) -> None:
         super().__init__(length)
-        self._latest: dict[str, int] = {}
+        self._known: set[str] = set()
 
     def fresh(self, cases: Sequence[str]) -> list[bool]:
         """Of each case, whether no day at hand has it."""
-        return [case not in self._latest for case in cases]
+        known = self._known
+        return [case not in known for case in cases]
 
     def close(self, day: int, cases: Sequence[str]) -> None:
-        """Remember the cases of a closed day."""
-        self._latest.update(dict.fromkeys(cases, day))
+        """Remember the new cases of a closed day, each once, in an order that is always the same."""
+        self._known.update(cases)
         # In parts, so that no block holds the cases of a busy day all at once.
-        ordered = sorted(cases)
-        named = {str(at): ordered[at : at + SOME] for at in range(0, len(ordered), SOME)}
+        named = {str(at): list(cases[at : at + SOME]) for at in range(0, len(cases), SOME)}
         for gone in self.keep(day, named):
-            for case in chain.from_iterable(gone.values()):
-                if self._latest.get(case, day) <= day - self.length:
-                    del self._latest[case]
+            self._known.difference_update(*gone.values())
 
     def restore(self, blocks: Mapping[str, bytes]) -> None:
         """Take back what `snapshot` gave. Raises ValueError naming a block that cannot be read."""
         super().restore(blocks)
-        self._latest = {}
-        for day, named in self.days.items():
-            self._latest.update(dict.fromkeys(chain.from_iterable(named.values()), day))
+        self._known = set(
+            chain.from_iterable(part for named in self.days.values() for part in named.values())
+        )
 
 
 def _parts(names: Iterable[tuple[str, list[str]]]) -> Iterable[Names]:

@@ -8,7 +8,7 @@ transfer it begins anew.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -18,18 +18,18 @@ from models.columns import Column, Ints, distinct
 from models.roster import Roster
 from models.statistics.past_scores import PastScores
 from models.statistics.weeks import Compared, Weeks
-from models.windows import Day, Groups, grouped, manual
+from models.windows import Day, grouped, manual
 
 By = Literal["requester", "unit", "tool", "agency"]
 FIELDS = {"requester": "requester_id", "unit": "unit_id", "tool": "tool", "agency": "agency_id"}
-#: Event ids kept of a key's latest searches.
-MOST_IDS = 10
+#: Days of a key of which an event id is kept.
+MOST_IDS = 8
 #: A day that never comes.
 _OPEN = 1 << 40
 
 
 class Weekly:
-    """The weeks of an agency's keys, the last ids of each, and the scores that were given before."""
+    """The weeks of an agency's keys, the latest ids of each, and the scores that were given before."""
 
     def __init__(
         self,
@@ -42,9 +42,11 @@ class Weekly:
     ) -> None:
         self.by, self.roster, self.canonical = by, roster, canonical
         self.weeks = Weeks(windows, lag, half_life_weeks, peers=by in ("requester", "unit"))
-        self.latest: list[list[str]] = []
-        """By key the ids of its last searches, oldest first."""
-        self.units: list[str] = []
+        self.ids = np.full((MOST_IDS, 0), "", object)
+        """Ring by key: the id of the last search of each of the last days with any."""
+        self.turn: Ints = np.zeros(0, np.int64)
+        """By key the number of its days with a search."""
+        self.units = np.zeros(0, object)
         """By key the unit of its last search."""
         self.past = PastScores()
         # The roster may have changed since the state was written, so all are looked up once.
@@ -52,29 +54,33 @@ class Weekly:
 
     def close(self, day: Day) -> Compared | None:
         """Take in a closed day; at the end of a week, compare all keys."""
-        keys, cases = day.once(("cases by", self.by), lambda: self._cases(day))
+        made = day.once(("cases by", self.by), lambda: self._made(day))
         weeks = self.weeks
         self._follow(day.number)
-        units, codes = day.column("unit_id")
-        last = keys.rows[keys.bounds[1:] - 1] if keys.names else np.zeros(0, np.int64)
-        unit_of = [units[code] or "" for code in codes[last].tolist()]
         known = len(weeks)
-        rows = weeks.enter(keys.names, unit_of if self.by == "requester" else [""] * len(keys.names))
-        self.latest += [[] for _ in range(len(weeks) - known)]
-        self.units += [""] * (len(weeks) - known)
-        for place, (row, unit) in enumerate(zip(rows.tolist(), unit_of, strict=True)):
-            self.units[row] = unit
-            own = [day.event_ids[at] for at in keys.of(place)[-MOST_IDS:].tolist()]
-            self.latest[row] = (self.latest[row] + own)[-MOST_IDS:]
+        rows = weeks.enter(made.names, made.units if self.by == "requester" else [""] * len(made.names))
+        if len(weeks) > known:
+            more = len(weeks) - known
+            self.ids = np.concatenate([self.ids, np.full((MOST_IDS, more), "", object)], axis=1)
+            self.turn = np.concatenate([self.turn, np.zeros(more, np.int64)])
+            self.units = np.concatenate([self.units, np.full(more, "", object)])
+        self.units[rows] = made.units
+        self.ids[self.turn[rows] % MOST_IDS, rows] = made.ids
+        self.turn[rows] += 1
         if self.by == "requester":
             for place in np.flatnonzero(weeks.since[rows] == 0).tolist():
                 # The roster tells of all others where they are.
-                weeks.group[rows[place]] = weeks.group_number(unit_of[place])
+                weeks.group[rows[place]] = weeks.group_number(made.units[place])
             for row in range(known, len(weeks)):
                 self._post(row, day.number, new=True)
-        return weeks.close(day.number, rows, cases)
+        return weeks.close(day.number, rows, made.cases)
 
-    def _cases(self, day: Day) -> tuple[Groups, Ints]:
+    def latest(self, row: int) -> list[str]:
+        """The last search of each of the last days on which a key searched, oldest first."""
+        turn = int(self.turn[row])
+        return [str(self.ids[at % MOST_IDS, row]) for at in range(max(0, turn - MOST_IDS), turn)]
+
+    def _made(self, day: Day) -> _Made:
         """Who searched, and under how many cases each."""
         if self.by == "tool":
             column = day.column("tool")
@@ -86,8 +92,14 @@ class Weekly:
         number, case, size = keys.number, codes[keys.rows].astype(np.int64), max(len(values), 1)
         pairs = distinct(number[case >= 0] * size + case[case >= 0])
         groups = len(keys.names)
-        return keys, np.bincount(pairs // size, minlength=groups) + np.bincount(
-            number[case < 0], minlength=groups
+        cases = np.bincount(pairs // size, minlength=groups) + np.bincount(number[case < 0], minlength=groups)
+        last = (keys.rows[keys.bounds[1:] - 1] if groups else np.zeros(0, np.int64)).tolist()
+        units, unit_codes = day.column("unit_id")
+        return _Made(
+            keys.names,
+            cases,
+            [units[unit_codes[row]] or "" for row in last],
+            [day.event_ids[row] for row in last],
         )
 
     def _follow(self, day: int) -> None:
@@ -124,7 +136,9 @@ class Weekly:
 
     def snapshot(self) -> dict[str, bytes]:
         """Blocks of the weeks, `latest` and `scores`."""
-        rest = _Rest(self.latest, self.units, self.past.scores.tobytes())
+        rest = _Rest(
+            self.ids.T.tolist(), self.turn.tobytes(), self.units.tolist(), self.past.scores.tobytes()
+        )
         return {**self.weeks.snapshot(), "latest": msgspec.msgpack.encode(rest)} if len(self.weeks) else {}
 
     def restore(self, blocks: Mapping[str, bytes]) -> None:
@@ -134,11 +148,23 @@ class Weekly:
             rest = msgspec.msgpack.decode(blocks["latest"], type=_Rest)
         except (KeyError, msgspec.DecodeError) as error:
             raise ValueError(f"weekly counts cannot be read: {error!r}") from error
-        self.latest, self.units = rest.latest, rest.units
+        self.ids = np.array(rest.ids, object).reshape(-1, MOST_IDS).T.copy()
+        self.turn = np.frombuffer(rest.turn, np.int64).copy()
+        self.units = np.array(rest.units, object)
         self.past = PastScores(np.frombuffer(rest.scores).copy())
 
 
 class _Rest(Struct, array_like=True):
-    latest: list[list[str]]
+    ids: list[list[str]]
+    turn: bytes
     units: list[str]
     scores: bytes
+
+
+class _Made(NamedTuple):
+    names: list[str]
+    cases: Ints
+    units: list[str]
+    """Unit of the last search of each."""
+    ids: list[str]
+    """And its id."""

@@ -115,23 +115,24 @@ class Weeks:
 
     def enter(self, names: Sequence[str], groups: Sequence[str]) -> Ints:
         """The rows of some keys, new ones entered into their group."""
-        joined = []
-        for name, group in zip(names, groups, strict=True):
-            if name not in self.rows:
-                self.rows[name] = len(self.keys)
-                self.keys.append(name)
-                joined.append(self.group_number(group))
-        more = len(joined)
-        if more:
-            for name in (*_DAILY, *_COLUMNS):
-                old = getattr(self, name)
-                setattr(self, name, np.concatenate([old, np.zeros(more, old.dtype)]))
-            for name in ("counts", "served"):
-                old = getattr(self, name)
-                setattr(self, name, np.concatenate([old, np.zeros((self.lag, more), old.dtype)], axis=1))
-            self.active[-more:] = True
-            self.group[-more:] = joined
-        return np.array([self.rows[name] for name in names], np.int64)
+        rows = np.array([self.rows.get(name, -1) for name in names], np.int64)
+        new = np.flatnonzero(rows < 0).tolist()
+        if not new:
+            return rows
+        joined = [self.group_number(groups[place]) for place in new]
+        for place in new:
+            rows[place] = self.rows[names[place]] = len(self.keys)
+            self.keys.append(names[place])
+        more = len(new)
+        for name in (*_DAILY, *_COLUMNS):
+            old = getattr(self, name)
+            setattr(self, name, np.concatenate([old, np.zeros(more, old.dtype)]))
+        for name in ("counts", "served"):
+            old = getattr(self, name)
+            setattr(self, name, np.concatenate([old, np.zeros((self.lag, more), old.dtype)], axis=1))
+        self.active[-more:] = True
+        self.group[-more:] = joined
+        return rows
 
     def group_number(self, name: str) -> int:
         """The number of a peer group, new ones added."""
