@@ -80,6 +80,16 @@ def test_a_wave_that_began_before_is_no_matter_of_the_event() -> None:
     assert together(spikes(wave)[0][1])[3] > 1e-3 > 1e-4 > together(spikes(spike)[0][1])[3]
 
 
+def test_a_fortnight_that_is_missing_from_the_log_makes_nothing_suspicious() -> None:
+    rng = np.random.default_rng(15)
+    cases = rng.poisson(5.0, (200, PLACES))
+    daily = np.stack([cases, np.zeros_like(cases)], axis=2)
+    number = next(number for number, _ in spikes(daily))
+    silent = daily.copy()
+    silent[number - LENGTH - 9 : number - LENGTH + 1] = 0
+    assert together(spikes(silent)[0][1]).min() > 1e-3
+
+
 def test_picked_cases_must_be_unusual_beside_the_others_and_the_control_days() -> None:
     rng = np.random.default_rng(13)
     cases = rng.poisson(5.0, (200, PLACES))

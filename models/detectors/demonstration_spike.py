@@ -85,7 +85,7 @@ class DemonstrationSpike(Detector):
     All cases, and those that name no offence, are each compared with the series' own past (half-life
     60 days, weekday profile, over-dispersion learned away from events: phi mu + tau mu^2), with that
     past times what befell the other places, and with the same days round up to four matched control
-    days, each scaled by how busy the fortnight before was. A Cauchy combination makes one p-value
+    days, each scaled up by how busy the fortnight before was. A Cauchy combination makes one p-value
     of them (`models/statistics/spikes.py`).
 
     Innocent explanations: arrests, looting or an assault at the demonstration itself, which are crimes

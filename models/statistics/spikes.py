@@ -7,7 +7,7 @@ are searched. Its cases are counted, and those of them that a condition picks. E
 * with that past times what befell the other places in the same days;
 * with the same window round matched control days, the quiet days most like that of the event.
 
-All three are scaled by how busy the fortnight before was, so that a wave of crime in whose midst a
+All three are scaled up by how busy the fortnight before was, so that a wave of crime in whose midst a
 demonstration falls is no matter of the demonstration.
 
 The p-values are put together by the Cauchy combination (Liu & Xie 2020, JASA 115): -cot(pi p) is
@@ -88,7 +88,8 @@ def compare(
     matched, number = _matched(counts, day, event, centres)
     spread = tau * (1 + 1 / np.maximum(number, 1)) + phi / np.maximum(matched * number, 0.5)
     seen, due = _fortnight(counts, mean, day, event, calm)
-    level = (LEAN + seen) / (LEAN + due)
+    # A quiet fortnight, or one that the log lacks, makes nothing suspicious.
+    level = np.maximum(1.0, (LEAN + seen) / (LEAN + due))
     mean = mean * level
     squared, spread = squared + 1 / (LEAN + seen), spread + 1 / (LEAN + seen)
     matched = matched * level
