@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 #: p-values are not told below this. Of the trend's, a normal approximation, none below the second.
 LEAST_P, LEAST_TREND = 1e-300, 1e-3
+#: Part of what is beyond the expected that one week alone may hold: more is a burst. Twice an even share
+#: is always allowed.
+MOST_OF_ONE_WEEK = 0.4
 
 
 class PoisoningSettings(Settings, kw_only=True, frozen=True):
@@ -65,7 +68,8 @@ class Poisoning(Detector):
     by itself: their mean week has, if nothing grows, a known mean and variance given their number
     (score test for a log-linear trend, widened by the over-dispersion). The two are independent
     and become one p-value by the law of the product of uniforms; the smallest over the windows,
-    times their number, must also be rare among the scores of all keys before.
+    times their number, must also be rare among the scores of all keys before. Where one week
+    holds two fifths of what is beyond the expected, it is a burst and left to `high_count`.
 
     Innocent explanations: a growing duty, a new post in the same unit, a season, a newcomer who
     becomes experienced.
@@ -73,8 +77,7 @@ class Poisoning(Detector):
     jump instead of growth (`high_count`).
 
     Source: baseline with a guard band as in Farrington et al. (1996) and Noufaily et al. (2013), here
-    half a year wide; the score test of a
-    trend in a Poisson log-linear model is that of Cox (1955).
+    half a year wide; the score test of a trend in a Poisson log-linear model is that of Cox (1955).
     """
 
     function = "poisoning"
@@ -104,7 +107,9 @@ class Poisoning(Detector):
         if told is None or day.number - weeks.first_day < self.settings.minimum_history_days:
             return []
         level = told.p_values(low=False)[1:]
-        many = told.ripe[1:] & (told.observed[1:] >= self.settings.minimum_count)
+        most = np.maximum(MOST_OF_ONE_WEEK, 2 / weeks.windows[1:])
+        steady = part_of_one_week(weeks, told) <= most[:, None]
+        many = steady & told.ripe[1:] & (told.observed[1:] >= self.settings.minimum_count)
         product = np.where(many, np.maximum(level * late(weeks, told), LEAST_P), 1.0)
         p = product * (1 - np.log(product))
         place = p.argmin(axis=0) + 1
@@ -179,3 +184,18 @@ def late(weeks: Weeks, told: Compared) -> Floats:
         deviation = np.sqrt(np.maximum(number * width * spread, 1e-9))
         p[place] = np.maximum(ndtr(-lean / deviation), LEAST_TREND)
     return p
+
+
+def part_of_one_week(weeks: Weeks, told: Compared) -> Floats:
+    """By window but the first, and key: the part of what is beyond the expected that the fullest week holds;
+    infinite where nothing is."""
+    found = np.full((len(weeks.windows) - 1, len(weeks)), np.inf)
+    for place, length in enumerate(weeks.windows[1:].tolist()):
+        order = (weeks.week - 1 - np.arange(length)) % weeks.lag
+        mean = told.mean[place + 1]
+        beyond = told.observed[place + 1] - mean
+        served = weeks.served[order]
+        usual = mean * served / np.maximum(served.sum(axis=0), 1e-9)
+        most = (weeks.counts[order] - usual).max(axis=0)
+        np.divide(most, beyond, out=found[place], where=beyond > 0)
+    return found
