@@ -18,7 +18,7 @@ class Label(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     An incident of kind `report` is one that a report over a year should show, and no alert. `level`
     runs from 1 (plain) to 4 (evading); decoys have 0. `keys` gives the entities concerned by entity
     kind: requester, unit, agency, tool, subject, case, source, and for a report area. `start` and
-    `end` are event time, both inclusive. `detectors` are the functions that should tell it,
+    `end` are event time, both inclusive. `detectors` are the functions, or stanzas, that should tell it,
     `clauses` the policy clauses that its searches breach. A decoy of kind `policy` may be noticed,
     but must not be called a breach.
     """

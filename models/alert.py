@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 Status = Literal["provisional", "final", "amended", "withdrawn"]
 Severity = Literal["info", "low", "medium", "high", "critical"]
 Kind = Literal["policy", "anomaly"]
-EntityKind = Literal["requester", "unit", "agency", "tool", "subject", "case", "source"]
+EntityKind = Literal["requester", "unit", "area", "agency", "tool", "subject", "case", "source"]
 
 #: Most event ids an alert carries; `evidence_count` always has the full number.
 MAX_EVIDENCE = 50

@@ -90,6 +90,15 @@ class Rule(_Strict, frozen=True):
     severity: Severity = "high"
 
 
+class Demonstration(_Strict, frozen=True):
+    """An entry of the calendar, beside those of the shipped one."""
+
+    held: date
+    size: int
+    area: str = ""
+    interventions: int = 0
+
+
 class Expected(_Strict, frozen=True):
     """An alert that must stand in the end."""
 
@@ -127,6 +136,7 @@ class Case(_Strict, frozen=True):
     lateness_hours: float = 48.0
     events: tuple[Event, ...] = ()
     lost: tuple[Lost, ...] = ()
+    demonstrations: tuple[Demonstration, ...] = ()
     reaches_end: bool = True
     """Whether the log is said to end; else time goes on without it for two weeks."""
     speaks_if: dict[str, Any] = {}

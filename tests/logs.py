@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
+from models.calendar import Calendar, Event
 from models.days import instant
 from models.detectors import discover
 from models.detectors.base import Detector, Settings
@@ -21,6 +22,9 @@ from models.ticking import encode_tick
 START = datetime(2021, 3, 1, tzinfo=UTC).timestamp()
 DAY = 86_400.0
 LATENESS = 48 * 3600.0
+FIRST = date(2021, 3, 1).toordinal()
+#: Days after the first with demonstrations, their area and their size.
+DEMONSTRATIONS = ((12, "", 900), (22, "u0", 3000), (26, "", 9000), (30, "u1", 400), (36, "", 1200))
 SOURCES = ("feed", "mobile")
 
 #: Settings that make detectors speak early, applied where a detector has them.
@@ -37,6 +41,9 @@ SENSITIVE: dict[str, Any] = {
     "trust_numbers": False,
     "threshold": 5.0,
     "minimum_kinds": 1,
+    "minimum_expected": 0.3,
+    "lag_weeks": 2,
+    "window_weeks": (1, 2),
 }
 
 
@@ -78,6 +85,10 @@ def reference(sources: Iterable[str] = (), timezone: str = "America/Los_Angeles"
             "*": Agency(agency_id="*", timezone=timezone, policies=("test",)),
         },
         sources={name: Source(source_id=name, agency_id="city") for name in sources},
+        calendar=Calendar(
+            Event(date=FIRST + day, agency_id="*", area=area, size=size, interventions=2)
+            for day, area, size in DEMONSTRATIONS
+        ),
         policy=register(),
     )
 

@@ -12,6 +12,7 @@ from zlib import crc32
 
 import msgspec
 
+from models import calendar
 from models.alert import Alert
 from models.days import instant
 from models.detectors import settings_types
@@ -23,6 +24,7 @@ from models.roster import Posting, Roster
 from models.search import Search, Tick, encode_search
 from models.ticking import encode_tick
 from streams.configuration import load
+from streams.stages import chosen
 from tests.casebook import Case, Event, Group, Lost
 
 SHIPPED = Path(__file__).resolve().parents[1] / "config"
@@ -60,6 +62,17 @@ def play(function: str, case: Case) -> Played:
     return Played(
         *([one for one in said if one.detector == function] for said in (stream, standing.alerts()))
     )
+
+
+def play_shipped(case: Case) -> list[Alert]:
+    """Run all detectors over a case's log, as they are shipped, with the policies that bind the shipped
+    agency; the alerts that stand in the end. The settings of the case do not count."""
+    configuration = load(SHIPPED, SHIPPED, settings_types())
+    bound = msgspec.structs.replace(case, policies=configuration.reference.agency(AGENCY).policies)
+    standing = Standing()
+    pipeline = Pipeline(_reference(bound), chosen(configuration), "digest")
+    standing.take(pipeline.feed(list(_messages(bound))))
+    return standing.alerts()
 
 
 def _chosen(function: str, settings: dict[str, Any]) -> Chosen:
@@ -108,7 +121,21 @@ def _reference(case: Case) -> Reference:
             for who in group.names
         ),
         tools=shipped.tools,
-        calendar=shipped.calendar,
+        calendar=calendar.Calendar(
+            (
+                *shipped.calendar.events,
+                *(
+                    calendar.Event(
+                        date=one.held.toordinal(),
+                        agency_id=AGENCY,
+                        area=one.area,
+                        size=one.size,
+                        interventions=one.interventions,
+                    )
+                    for one in case.demonstrations
+                ),
+            )
+        ),
         policy=Register([*shipped.policy.packs.values(), own]),
     )
 

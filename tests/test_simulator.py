@@ -25,6 +25,7 @@ from bench.simulator.incidents import discover
 from bench.simulator.incidents.demonstration import CITING
 from bench.simulator.seeds import generator
 from bench.simulator.targets import targets
+from models.detectors import settings_types
 from models.search import Search, encode_search
 from streams.configuration import load
 
@@ -130,6 +131,14 @@ def test_labels_name_searches_that_exist_and_belong_to_their_keys(simulation: Si
                 assert search.subject_ref in label.keys["subject"], label
     claimed = Counter(event_id for label in simulation.labels for event_id in label.event_ids)
     assert max(claimed.values()) == 1
+
+
+def test_labels_name_detectors_and_reports_that_there_are(simulation: Simulation) -> None:
+    shipped = Path(__file__).resolve().parents[1] / "config"
+    known = {stanza.name for stanza in load(shipped, shipped, settings_types()).detectors}
+    for label in simulation.labels:
+        there = {"disparity"} if label.kind == "report" else {*known, *settings_types()}
+        assert label.detectors and there.issuperset(label.detectors), label.incident
 
 
 def test_sequences_have_no_gap_but_the_labelled_ones(simulation: Simulation) -> None:
@@ -407,8 +416,8 @@ def test_evaders_share_case_numbers_make_up_new_ones_and_leave_no_gap(benchmark:
         assert len({one.case_number for one in own}) == len(own)
         assert len({one.subject_ref for one in own}) == 1
     lost = [one for one in benchmark.labels if one.scenario == "S15"]
-    assert {one.detectors for one in lost if one.level == 4} == {("low_count",)}
-    assert {one.detectors for one in lost if one.level < 4} == {("low_count",), ("sequence_gap",)}
+    assert {one.detectors for one in lost if one.level == 4} == {("partial_loss",)}
+    assert {one.detectors for one in lost if one.level < 4} == {("partial_loss",), ("sequence_gap",)}
 
 
 def test_newcomers_evade_in_their_first_week(benchmark: Simulation) -> None:

@@ -17,6 +17,7 @@ import msgspec
 from models.alert import Alert, Finding
 from models.detectors import settings_types
 from models.detectors.base import Day, Detector, Settings
+from models.detectors.demonstration_spike import DemonstrationSpikeSettings
 from models.panel import Chosen, Panel
 from models.ticking import Ticker
 from models.watch import WatchStage
@@ -29,6 +30,8 @@ from streams.survey import survey
 
 #: No stanza is opened wider, also where more is permitted: a hundred times what the largest budget spends.
 WIDEST = 0.1
+#: But for those that judge so few series on so few days that only all of it spends the largest budget.
+SELDOM = (DemonstrationSpikeSettings,)
 #: An episode that does not end within the log: a window is then judged on every day, also when it
 #: reaches back to an alert, and `bench.detection.findings` puts alerts together for each threshold.
 ENDLESS = 365
@@ -47,11 +50,12 @@ class Heard:
 
 
 def permitted(kind: type[Settings]) -> float | None:
-    """The largest alpha that a detector's settings permit, at most `WIDEST`; None when they have none."""
+    """The largest alpha that a detector's settings permit, as a rule at most `WIDEST`; None without any."""
+    widest = 1.0 if kind in SELDOM else WIDEST
     for one in fields(kind):
         if one.name == "alpha":
             limit = getattr(one.type, "le", None)
-            return WIDEST if limit is None else min(WIDEST, float(limit))
+            return widest if limit is None else min(widest, float(limit))
     return None
 
 

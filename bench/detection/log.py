@@ -25,6 +25,7 @@ CASE_DAYS = 28
 FIELDS = {
     "requester": "requester_id",
     "unit": "unit_id",
+    "area": "incident_area",
     "agency": "agency_id",
     "subject": "subject_ref",
     "case": "case_number",
@@ -43,6 +44,7 @@ class Line(Struct):
     unit_id: str | None = None
     case_number: str | None = None
     subject_ref: str | None = None
+    incident_area: str | None = None
     search_type: str = "manual"
 
 

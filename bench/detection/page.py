@@ -146,8 +146,8 @@ def _others(own: Sequence[Seed]) -> str:
             continue
         scored = [one.scored[name][OURS] for one in own if name in one.scored]
         cells = [f"@{budget:g}: {_cell([one.points[budget] for one in scored])}" for budget in task.budgets]
-        if not task.functions & own[0].opened:
-            cells = [f"nothing to score: no stanza with an alpha has {' or '.join(sorted(task.functions))}"]
+        if not task.detectors & own[0].opened:
+            cells = [f"nothing to score: no stanza with an alpha has {' or '.join(sorted(task.detectors))}"]
         delays = [delay for one in scored for delay in one.points[task.budgets[-1]].delays]
         rows.append((name, ", ".join(task.scenarios), str(len(delays)), " · ".join(cells), _days(delays)))
     return table(("task", "scenarios", "incidents", "recall", "median delay, days"), rows)
@@ -193,6 +193,11 @@ def _shipped(own: Sequence[Seed]) -> list[str]:
             laid[scenario][1] += number
     realised = _mean(one.shipped.realised for one in own)
     false_policy = sum(one.shipped.false_policy for one in own)
+    areas: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for one in own:
+        for what, (named, every) in one.areas.items():
+            areas[what] = [areas[what][0] + named, areas[what][1] + every]
+    reported = ", ".join(f"{what} {named} of {every}" for what, (named, every) in sorted(areas.items()))
     traps = ", ".join(
         f"{scenario} {alarmed} of {number}" for scenario, (alarmed, number) in sorted(laid.items())
     )
@@ -202,6 +207,7 @@ def _shipped(own: Sequence[Seed]) -> list[str]:
         f"{realised:.3f} false anomaly alerts a day and 1,000 officers over all stanzas; {false_policy} "
         f"false policy alerts in {len(own)} years. {_share(right, telling)} of the alerts about incidents "
         f"were raised by a detector that the incident's label names. Decoys that alarmed: {traps}.\n",
+        f"Areas that `./probewatch disparity` names (S13; others are of the honest year too): {reported}.\n",
     ]
 
 

@@ -25,6 +25,7 @@ from bench.evaluation import SHARED_BY_DECOY, Evaluation, evaluate
 from bench.labels import Label, read_labels
 from bench.simulator.generate import build, simulate
 from bench.simulator.world import World
+from models.area_weeks import AreaWeeks
 from models.detectors import settings_types
 from models.detectors.high_count import HighCountSettings
 from models.reference import Reference
@@ -74,12 +75,15 @@ class Seed:
     shipped: Shipped
     tails: Tails
     opened: frozenset[str] = frozenset()
-    """The functions whose stanzas were opened."""
+    """The stanzas that were opened, and their functions."""
     groups: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     """By unit, shift and tenure: false alerts at the largest volume budget and officer-days, by group."""
     newcomers: dict[float, list[int]] = field(default_factory=dict)
     """By volume budget: newcomers falsely flagged in their first 60 days, and all of them."""
     skipped: dict[str, str] = field(default_factory=dict)
+    areas: dict[str, list[int]] = field(default_factory=dict)
+    """What the report on disparity names in the scored year, by level, and in the honest one: areas named and
+    all areas that are searched beyond their share, or are not."""
 
 
 def one_seed(scale: str, seed: int, changes: Mapping[str, object] = MappingProxyType({})) -> Seed:
@@ -124,7 +128,7 @@ def judged(world: World, folder: Path, heard: Heard, scale: str, seed: int) -> S
         mine = [
             (day, finding)
             for stanza, told in heard.findings.items()
-            if heard.functions[stanza] in task.functions
+            if not task.detectors.isdisjoint({stanza, heard.functions[stanza]})
             for day, finding in told
             if finding.entity_kind in task.kinds
         ]
@@ -144,11 +148,36 @@ def judged(world: World, folder: Path, heard: Heard, scale: str, seed: int) -> S
         scale, seed, 0.0, len(log.lines), scored, {task.name: task for task in every},
         _as_shipped(world, heard, labels, traps, officer_days[1]),
         _tails(world, folder, reference, counts["volume"][0], spans[0], seed),
-        frozenset(heard.functions[stanza] for stanza in heard.findings), skipped=skipped,
+        frozenset(name for stanza in heard.findings for name in (stanza, heard.functions[stanza])),
+        skipped=skipped,
     )  # fmt: skip
     if "volume" in scored:
         _fairness(world, result, spans[1], labels)
+    result.areas = _areas(log, labels, spans)
     return result
+
+
+def _areas(
+    log: Log, labels: Sequence[Label], spans: tuple[tuple[int, int], tuple[int, int]]
+) -> dict[str, list[int]]:
+    """How `./probewatch disparity` would name areas, with their own past as denominator."""
+    weeks = AreaWeeks()
+    for line, day in zip(log.lines, log.days.tolist(), strict=True):
+        if line.search_type == "manual":
+            weeks.add(line.incident_area, line.case_number or line.subject_ref or line.event_id, day)
+    level = {area: label.level for label in labels if label.kind == "report" for area in label.keys["area"]}
+    found: dict[str, list[int]] = {}
+    for honest, (first, last) in zip((True, False), spans, strict=True):
+        try:
+            told = weeks.against_before(first, last - 1)[-1]
+        except ValueError:
+            continue  # the log does not reach back far enough
+        for one in told:
+            what = f"L{level[one.area]}" if not honest and one.area in level else "others"
+            tally = found.setdefault(what, [0, 0])
+            tally[0] += one.named
+            tally[1] += 1
+    return dict(sorted(found.items()))
 
 
 def _officers(world: World, log: Log, posted: np.ndarray) -> tuple[Counts, Floats]:
@@ -187,7 +216,7 @@ def _as_shipped(
         start = start.replace(month=1, day=1, hour=12, minute=0, second=0, microsecond=0)
     found: Evaluation = evaluate(heard.alerts, labels, decoys=traps, first=start)
     caught: dict[str, list[int]] = {}
-    functions = {alert.alert_id: heard.functions[alert.detector] for alert in heard.alerts}
+    names = {alert.alert_id: {alert.detector, heard.functions[alert.detector]} for alert in heard.alerts}
     right = telling = 0
     for one in found.told:
         tally = caught.setdefault(f"{one.label.scenario} L{one.label.level}", [0, 0])
@@ -195,7 +224,7 @@ def _as_shipped(
         tally[1] += 1
         if one.label.detectors:
             telling += len(one.alerts)
-            right += sum(functions[identity] in one.label.detectors for identity in one.alerts)
+            right += sum(not names[identity].isdisjoint(one.label.detectors) for identity in one.alerts)
     laid = Counter(trap.scenario for trap in traps if start is None or trap.start >= start)
     alarmed = Counter(trap.scenario for trap, _ in found.decoys)
     return Shipped(

@@ -14,18 +14,19 @@ SERIES_BUDGETS = (1.0, 4.0)
 #: Every other scenario that is found is a task of its own, told by the kinds that its labels name.
 GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "volume": (("S1", "S2", "S3", "S4", "S5", "S16"), ("requester",)),
-    "demonstration": (("S6", "S7"), ("unit", "agency")),
+    "demonstration": (("S6", "S7"), ("unit", "area", "agency")),
     "stalking": (("S9",), ("requester", "subject", "case")),
 }
 
 
 @dataclass(frozen=True)
 class Task:
-    """`functions` are those that its labels say should tell them; `kinds` what they may be about."""
+    """`detectors` are the stanzas or functions that its labels say should tell them; `kinds` what they may
+    be about."""
 
     name: str
     scenarios: tuple[str, ...]
-    functions: frozenset[str]
+    detectors: frozenset[str]
     kinds: frozenset[str]
 
     @property
@@ -69,5 +70,5 @@ def tasks(labels: Iterable[Label]) -> list[Task]:
 
 def _task(name: str, labels: Sequence[Label], kinds: Iterable[str]) -> Task:
     scenarios = tuple(dict.fromkeys(label.scenario for label in labels))
-    functions = frozenset(function for label in labels for function in label.detectors)
-    return Task(name, scenarios, functions, frozenset(kinds))
+    detectors = frozenset(detector for label in labels for detector in label.detectors)
+    return Task(name, scenarios, detectors, frozenset(kinds))

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from bench.simulator.city import Unit
 from bench.simulator.clock import draw_seconds
 from bench.simulator.demand import Wave, public_holidays
 from bench.simulator.incident import Incident
@@ -62,10 +63,10 @@ def careers(world: World) -> None:
 def crime_waves(world: World) -> None:
     """A unit is busy because there is more crime: more cases, each with its own number."""
     for wave in world.waves:
-        unit = world.city.units[wave.unit].unit_id
-        title = f"{unit}: {wave.factor:.1f} times the crime for {wave.last - wave.first} days"
-        where = _of_unit(wave)
-        world.add_decoy(decoy("crime-wave", title, {"unit": (unit,)}, wave.first, wave.last, where))
+        unit = world.city.units[wave.unit]
+        title = f"{unit.unit_id}: {wave.factor:.1f} times the crime for {wave.last - wave.first} days"
+        where, keys = _of_unit(wave), _of_place(unit)
+        world.add_decoy(decoy("crime-wave", title, keys, wave.first, wave.last, where))
 
 
 def quiet_demonstrations(world: World) -> None:
@@ -73,22 +74,23 @@ def quiet_demonstrations(world: World) -> None:
     told = {(one.keys["unit"], one.days) for one in world.incidents if one.days and "unit" in one.keys}
     for protest in large(world.protests):
         number = next(n for n, one in enumerate(world.city.units) if one.area == protest.area)
-        unit, first, last = world.city.units[number].unit_id, protest.day - 1, protest.day + 3
-        if first >= 0 and last <= world.city.days and ((unit,), (first, last)) not in told:
-            title = f"{unit}: a demonstration of {protest.size} and no more searches than usual"
-            where = _of_unit(Wave(number, first, last, 1.0))
-            world.add_decoy(decoy("quiet-demonstration", title, {"unit": (unit,)}, first, last, where))
+        unit, first, last = world.city.units[number], protest.day - 1, protest.day + 3
+        if first >= 0 and last <= world.city.days and ((unit.unit_id,), (first, last)) not in told:
+            title = f"{unit.unit_id}: a demonstration of {protest.size} and no more searches than usual"
+            where, keys = _of_unit(Wave(number, first, last, 1.0)), _of_place(unit)
+            world.add_decoy(decoy("quiet-demonstration", title, keys, first, last, where))
 
 
 def quiet_marches(world: World) -> None:
     """Marches through the whole city in the scored year, after which nobody searched more."""
     told = {one.days for one in world.incidents if "agency" in one.keys and "unit" in one.keys}
-    units = tuple(world.city.units[unit].unit_id for unit in world.city.areas)
+    areas = [world.city.units[number] for number in world.city.areas]
+    keys = {"unit": tuple(one.unit_id for one in areas), "area": tuple(one.area for one in areas)}
     for protest in everywhere(world.protests):
         first, last = protest.day - 1, protest.day + 3
         if first >= world.city.scored and last <= world.city.days and (first, last) not in told:
             title = f"marches of {protest.size} and no more searches than usual"
-            world.add_decoy(decoy("quiet-march", title, {"unit": units}, first, last, _on_days(first, last)))
+            world.add_decoy(decoy("quiet-march", title, keys, first, last, _on_days(first, last)))
 
 
 def holidays(world: World) -> None:
@@ -250,6 +252,12 @@ def hot_suspect(world: World, first: int, days: int, officers: int, count: int, 
 
 def _of_officer(officer: int, first: int, last: int) -> Pick:
     return lambda log: (log["officer"] == officer) & (log["day"] >= first) & (log["day"] < last)
+
+
+def _of_place(unit: Unit) -> dict[str, tuple[str, ...]]:
+    """The keys of a unit, and of its area where it has one."""
+    area = {"area": (unit.area,)} if unit.area else {}
+    return {"unit": (unit.unit_id,), **area}
 
 
 def _of_unit(wave: Wave) -> Pick:

@@ -25,6 +25,7 @@ from models.statistics.recent import RecentCases, RecentEvidence
 from models.statistics.rule import Rule, factors
 from models.statistics.service import Service
 from models.statistics.tally import CASES_ONLY, Tally, Totals, totals
+from models.where import where
 from models.windows import grouped, manual
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ class HighCount(Detector):
         rows = np.flatnonzero(counts) + first
         if self._when is None:
             return rows
-        return np.array([row for row in rows.tolist() if self._when(table.search(row))], np.int64)
+        return rows[where(self._when, table, rows)] if len(rows) else rows
 
     def _totals(self, day: Day) -> Totals:
         """What each key did on a closed day, of the searches that count."""

@@ -57,15 +57,19 @@ class Counts:
     """Counts of many keys against their own past and their peers.
 
     `windows` are lengths in days, 1 to 90; 1 is always among them. `half_life` of the memory is in
-    days. With `pooled` all groups lean on one pool; without it every group stands for itself.
+    days. With `pooled` all groups lean on one pool; without it every group stands for itself. With
+    `shared` what befalls a whole group is no surprise about a member; without it, all are absolute.
     """
 
-    def __init__(self, windows: Sequence[int], half_life: float = 180.0, pooled: bool = True) -> None:
+    def __init__(
+        self, windows: Sequence[int], half_life: float = 180.0, pooled: bool = True, shared: bool = True
+    ) -> None:
         lengths = sorted({1, *windows})
         if lengths[0] < 1 or lengths[-1] >= RING or half_life <= 0:
             raise ValueError(f"windows must be 1 to {RING - 1} days and the half-life positive")
         self.windows: Ints = np.array(lengths, np.int64)
         self.pooled = pooled
+        self.shared = shared
         self.history = History(self.windows, 2 ** (-1 / half_life))
         self.groups: dict[str, int] = {}
         self.pool: Ints = np.zeros(0, np.int64)
@@ -97,11 +101,14 @@ class Counts:
             )
         return found
 
-    def close(self, day: int, rows: Ints, counts: Ints, searches: Ints) -> Expectation:
+    def close(
+        self, day: int, rows: Ints, counts: Ints, searches: Ints, usual: np.ndarray | None = None
+    ) -> Expectation:
         """Take in a closed day and compare the windows that end with it.
 
         `rows` are the rows of the keys seen on the day; the others count 0. Inactive keys are
-        neither counted nor expected. Raises ValueError when days do not follow one another.
+        neither counted nor expected. The mask `usual` says of each key whether these windows show
+        how counts scatter; as a rule all do. Raises ValueError when days do not follow one another.
         """
         if self.last_day and day != self.last_day + 1:
             raise ValueError(f"day {day} cannot be closed after day {self.last_day}")
@@ -112,21 +119,22 @@ class Counts:
         today *= past.active
         made *= past.active
 
-        usual = self._usual(day)
-        calm = self._rate(past.calm) * usual
+        flat_week = self._usual(day)
+        calm = self._rate(past.calm) * flat_week
         groups = len(self.pool)
-        past.shock[:] = peer_shock(np.minimum(today, self._cap(calm)), calm, past.group, groups)
-        exposure = usual * past.shock
+        if self.shared:
+            past.shock[:] = peer_shock(np.minimum(today, self._cap(calm)), calm, past.group, groups)
+        exposure = flat_week * past.shock
         capped = np.minimum(today, self._cap(self._rate(past.served) * exposure)).astype(np.int64)
         settled = self.prior.established
         flat = np.bincount(past.group, self._rate(past.calm) * past.active, groups) * settled
         self.weekdays.learn(day % 7, np.bincount(past.group, capped, groups) * settled, flat, past.discount)
         past.calm *= past.discount
-        past.calm += usual
+        past.calm += flat_week
         past.advance(day, today, capped, made, exposure)
 
         told = self._expect(past.known_before, past.served_before, past.window_exposure, past.window_counts)
-        self._learn(day, told)
+        self._learn(day, told, usual)
         return told
 
     def outlook(self, day: int) -> Expectation:
@@ -181,12 +189,14 @@ class Counts:
         variance = self.dispersion.phi.T[:, pool] * mean + (self.dispersion.tau.T[:, pool] + 1 / r) * mean**2
         return Expectation(observed, mean, variance)
 
-    def _learn(self, day: int, told: Expectation) -> None:
+    def _learn(self, day: int, told: Expectation, usual: np.ndarray | None) -> None:
         past = self.history
         # One window a day in turn: each is learned from on every weekday.
         place = day % len(self.windows)
         ripe = past.active & (past.days > self.windows[place]) & (told.mean[place] > 1e-6)
         ripe[ripe] &= self.prior.established[past.group[ripe]]
+        if usual is not None:
+            ripe &= usual
         observed, mean, variance = (
             values[place][ripe] for values in (told.observed, told.mean, told.variance)
         )

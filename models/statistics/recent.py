@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 import msgspec
 
@@ -12,6 +13,8 @@ from models.statistics.tally import Totals
 EVIDENCE_DAYS = 7
 #: Bytes of names in one block of a snapshot, about; no block comes near 512 kB.
 _BLOCK_BYTES = 200_000
+#: Cases of an agency that are kept under one name.
+SOME = 1000
 
 Names = dict[str, list[str]]
 
@@ -129,6 +132,37 @@ class RecentCases(_LastDays):
                 latest[key].update(dict.fromkeys(cases, day))
             else:
                 latest[key] = dict.fromkeys(cases, day)
+
+
+class SeenCases(_LastDays):
+    """The cases of a whole agency that were new on one of the last closed days, so that each is counted
+    once in `length` days."""
+
+    prefix = "seen"
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self._known: set[str] = set()
+
+    def fresh(self, cases: Sequence[str]) -> list[bool]:
+        """Of each case, whether no day at hand has it."""
+        known = self._known
+        return [case not in known for case in cases]
+
+    def close(self, day: int, cases: Sequence[str]) -> None:
+        """Remember the new cases of a closed day, each once, in an order that is always the same."""
+        self._known.update(cases)
+        # In parts, so that no block holds the cases of a busy day all at once.
+        named = {str(at): list(cases[at : at + SOME]) for at in range(0, len(cases), SOME)}
+        for gone in self.keep(day, named):
+            self._known.difference_update(*gone.values())
+
+    def restore(self, blocks: Mapping[str, bytes]) -> None:
+        """Take back what `snapshot` gave. Raises ValueError naming a block that cannot be read."""
+        super().restore(blocks)
+        self._known = set(
+            chain.from_iterable(part for named in self.days.values() for part in named.values())
+        )
 
 
 def _parts(names: Iterable[tuple[str, list[str]]]) -> Iterable[Names]:

@@ -109,8 +109,9 @@ def _incident(
         title=f"{world.city.units[unit].unit_id}: {title}",
         keys={
             "unit": (world.city.units[unit].unit_id,),
+            "area": (world.city.units[unit].area,),
             "requester": tuple(world.requester(officer) for officer in team),
         },
-        detectors=("demonstration_spike", "high_count"),
+        detectors=("demonstration_spike",),
         rows=table,
     )

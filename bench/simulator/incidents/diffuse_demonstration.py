@@ -46,9 +46,10 @@ def benchmark(world: World, level: int, rng: Generator) -> Incident | None:
         keys={
             "agency": (world.city.agency_id,),
             "unit": tuple(world.city.units[unit].unit_id for unit in areas),
+            "area": tuple(world.city.units[unit].area for unit in areas),
             "requester": tuple(world.requester(officer) for officer in teams),
         },
-        detectors=("demonstration_spike", "high_count"),
+        detectors=("demonstration_spike",),
         rows=table,
         days=days,
     )

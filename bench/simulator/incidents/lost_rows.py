@@ -26,7 +26,7 @@ def lost_rows(
         kind="anomaly",
         title=f"{source} {how} {share:.0%} of its rows for {days} days",
         keys={"source": (source,)},
-        detectors=("low_count",) if renumbered else ("sequence_gap",),
+        detectors=("partial_loss",) if renumbered else ("sequence_gap",),
         days=(first, first + days),
         outage=Outage(feed, first, first + days, share, renumbered),
     )

@@ -35,6 +35,6 @@ def benchmark(world: World, level: int, rng: Generator) -> Incident:
         kind="anomaly",
         title=f"one officer: {count} searches under a purpose of cover in {DAYS} days",
         keys={"requester": (world.requester(officer),)},
-        detectors=("purpose_mix", "rare"),
+        detectors=("purpose_shift",),
         rows=world.misuse(officer, first, DAYS, count, rng, **columns),
     )

@@ -38,7 +38,7 @@ def benchmark(world: World, level: int, rng: Generator) -> Incident:
         kind="anomaly",
         title=f"one officer: {growth:.0%} more every day, {count} extra searches in {days} days",
         keys={"requester": (world.requester(officer),)},
-        detectors=("high_count",),
+        detectors=("poisoning", "high_count"),
         rows=rows(
             count, officer=officer, day=day, second=second % DAY, case=case, subject=world.cases.meet(count)
         ),

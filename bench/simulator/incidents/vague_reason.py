@@ -30,6 +30,6 @@ def benchmark(world: World, level: int, rng: Generator) -> Incident:
         kind="anomaly",
         title=f"one officer: {count} searches with {'a pasted' if level == EVADING else 'a vague'} reason",
         keys={"requester": (world.requester(officer),)},
-        detectors=("vague_reason",),
+        detectors=("vague_reason", "copied_reason"),
         rows=world.misuse(officer, first, DAYS, count, rng, reason=reason),
     )
