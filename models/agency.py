@@ -7,6 +7,7 @@ its searches are put in canonical order and every detector judges the complete d
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from hashlib import blake2b
@@ -116,6 +117,7 @@ class Agency:
         """Open days that changed since the last snapshot."""
         self._due = NEVER
         """A mark below this closes no day; the end of the next one when it is known."""
+        self._counts: Counter[tuple[str, str]] = Counter()
         self._stored: dict[str, bytes] = {}
         """Digests of the detectors' blocks as they were given last."""
 
@@ -149,7 +151,24 @@ class Agency:
                 first = place
                 intake.alerts += self._advance()
         self._accept(intake, first, intake.size)
+        self._counts["judged", ""] += int(intake.new.sum())
         return intake.alerts, intake.after, intake.repeats
+
+    def counts(self) -> Mapping[tuple[str, str], int]:
+        """What is to be counted since the last call, as in `models.stage.Output`: searches judged, and
+        p-values by detector and class."""
+        found, self._counts = self._counts, Counter()
+        return found
+
+    def figures(self) -> Iterator[tuple[tuple[str, str], float]]:
+        """Figures of the last closed day, (name, "detector|unit") -> number, and how large the largest
+        demonstration of that day was, as the calendar weighs it."""
+        for detector in self._detectors:
+            for (name, unit), value in detector.figures().items():
+                yield (name, f"{detector.name}|{unit}"), value
+        if self._state.closed is not None and self._detectors:
+            calendar = self._detectors[0].reference.calendar
+            yield ("calendar_weight", ""), calendar.weight(self.agency_id, self._state.closed)
 
     def _accept(self, intake: _Intake, first: int, end: int) -> None:
         """Put the searches from `first` up to `end` into their days and show them to the fast lane."""
@@ -247,6 +266,8 @@ class Agency:
         for detector, named in zip(self._detectors, self._named, strict=True):
             findings = list(detector.close(day))
             all_found += (Found(named.name, finding) for finding in findings)
+            for place, count in detector.p_values.take().items():
+                self._counts["p_values", f"{named.name}|{place}"] += count
             tell(named, findings)
         for detector, named in self._weighers:
             tell(named, detector.weigh(day, all_found))

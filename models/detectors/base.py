@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
 from msgspec import Meta, Struct
 
 from models.alert import EntityKind, Finding, Kind
+from models.p_values import PValues
 from models.search import Search
 from models.windows import Arrivals, Day
 
@@ -73,6 +74,8 @@ class Detector(ABC):
         self.settings = settings
         self.reference = reference
         self.agency_id = agency_id
+        #: To be told the p-values of all keys that `close` judges, by detectors that work them all out.
+        self.p_values = PValues()
 
     def observe(self, arrivals: Sequence[Arrivals]) -> Iterable[tuple[int, Finding]]:
         """Fast lane: searches that arrived together, one entry for each open day that has some.
@@ -92,6 +95,10 @@ class Detector(ABC):
         """What `close` of all detectors found on a day, in the order of their names; what is weighed
         is not weighed again. Called after the last `close` of the day. Default: nothing."""
         return ()
+
+    def figures(self) -> Mapping[tuple[str, str], float]:
+        """Figures of the last closed day for operations to show, (name, unit) -> number. Default: none."""
+        return {}
 
     @abstractmethod
     def snapshot(self) -> dict[str, bytes]:
