@@ -52,6 +52,8 @@ LATE = _counter("searches_late_total", "Searches that came after their window ha
 DUPLICATE = _counter("searches_duplicate_total", "Searches that had been seen before.")
 JUDGED = _counter("searches_judged_total", "Searches that the detectors have been shown, late ones included.")
 TICKS = _counter("ticks_total", "Ticks of time taken.", "agent")
+TICKS.labels("ingest")
+CONSUMED.labels("ingest")
 AFTER_CLOSE = _counter("searches_after_close_total", "Searches that reached a window already closed.")
 REPEATS = _counter("searches_repeated_total", "Searches that ingest had sent before a restart, dropped.")
 OTHER = _counter("stage_events_total", "What a stage counts beyond the series above.", "agent", "event")
@@ -85,6 +87,8 @@ LAG = _gauge(
 LOST_TO_RETENTION = _counter(
     "records_lost_to_retention_total", "Records that Kafka had deleted before they were read.", "agent"
 )
+for _agent in ("ingest", "watch"):
+    LOST_TO_RETENTION.labels(_agent)
 
 # Time and state
 
