@@ -244,7 +244,7 @@ def test_the_health_of_the_program_goes_to_those_who_run_it() -> None:
         if "alert" in rule
     ]
     assert rules
-    pages = {}
+    pages: dict[str, set[str]] = {}
     for rule in rules:
         name, told = rule["alert"], rule["annotations"]
         assert rule["labels"]["team"] == "operations", name

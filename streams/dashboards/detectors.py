@@ -14,7 +14,7 @@ DETECTORS = Dashboard(
             [
                 Panel(
                     "P-values at or below a bound, over that bound",
-                    "1 is exactly as promised, below 1 is cautious, far above 1 is drift. Days that closed within a week.",
+                    "1 is as promised, below 1 is cautious, far above 1 is drift. Days closed within a week.",
                     [
                         Query(
                             f'sum by (detector) (increase(probewatch_p_value_bucket{{le="{bound}"}}[7d]))'
@@ -75,7 +75,8 @@ DETECTORS = Dashboard(
                     "The fast lane spoke, and the complete day did not support it.",
                     one(
                         'sum by (detector) (increase(probewatch_alerts_total{status="withdrawn"}[7d]))'
-                        ' / sum by (detector) (increase(probewatch_alerts_total{status=~"provisional|final"}[7d])) > 0'
+                        " / sum by (detector)"
+                        ' (increase(probewatch_alerts_total{status=~"provisional|final"}[7d])) > 0'
                         " or vector(0)",
                         "{{detector}}",
                     ),

@@ -63,7 +63,9 @@ OPERATIONS = Dashboard(
                 Panel(
                     "Refused by reason",
                     "Each is in searches.refused with its place of origin.",
-                    one("sum by (reason) (increase(probewatch_searches_refused_total[1h])) > 0", "{{reason}}"),
+                    one(
+                        "sum by (reason) (increase(probewatch_searches_refused_total[1h])) > 0", "{{reason}}"
+                    ),
                     stacked=True,
                 ),
                 Panel(
@@ -92,7 +94,7 @@ OPERATIONS = Dashboard(
                 ),
                 Panel(
                     "Age of the oldest watermark",
-                    "How far closed windows are behind the clock: the lateness of the sources, when all is well.",
+                    "How far closed windows are behind the clock: by the lateness of sources, at best.",
                     one(
                         "max by (agent) (time() - (probewatch_watermark_timestamp_seconds > 0))", "{{agent}}"
                     ),
@@ -123,7 +125,7 @@ OPERATIONS = Dashboard(
                 ),
                 Panel(
                     "State",
-                    "Bytes of the last checkpoints, and messages that Kafka has not confirmed.",
+                    "Bytes of the last checkpoints.",
                     [
                         Query("sum by (agent) (probewatch_state_bytes)", "{{agent}}"),
                     ],
@@ -138,7 +140,9 @@ OPERATIONS = Dashboard(
                     "Rebalances and refused commits",
                     "Each rebalance repeats the last moments of work.",
                     [
-                        Query("sum by (instance) (increase(probewatch_rebalances_total[30m]))", "{{instance}}"),
+                        Query(
+                            "sum by (instance) (increase(probewatch_rebalances_total[30m]))", "{{instance}}"
+                        ),
                         Query(
                             "sum by (instance) (increase(probewatch_commit_failures_total[30m]))",
                             "{{instance}} refused commits",
@@ -155,7 +159,10 @@ OPERATIONS = Dashboard(
                 Panel(
                     "Alerts of operations that fire",
                     "Each names a page in docs/runbooks.",
-                    one('count by (alertname, severity) (ALERTS{alertstate="firing"}) or vector(0)', "{{alertname}}"),
+                    one(
+                        'count by (alertname, severity) (ALERTS{alertstate="firing"}) or vector(0)',
+                        "{{alertname}}",
+                    ),
                     "table",
                 ),
                 Panel(

@@ -7,7 +7,7 @@ from streams.dashboards.panels import Dashboard, Panel, Query, Row, one
 OVERSIGHT = Dashboard(
     "probewatch-oversight",
     "Probewatch: Oversight",
-    "What is being flagged, where, and against what was to be expected. Who and why stands in the alert itself.",
+    "What is flagged, where, and against what was to be expected. Who and why stands in the alert itself.",
     [
         Row(
             "Now",
@@ -56,7 +56,10 @@ OVERSIGHT = Dashboard(
                 Panel(
                     "Alert records an hour by kind",
                     "A rule was broken (policy), or a habit (anomaly). Changes of status are records too.",
-                    one("sum by (kind, status) (increase(probewatch_alerts_total[1h])) > 0", "{{kind}} {{status}}"),
+                    one(
+                        "sum by (kind, status) (increase(probewatch_alerts_total[1h])) > 0",
+                        "{{kind}} {{status}}",
+                    ),
                     stacked=True,
                 ),
             ],
@@ -88,7 +91,8 @@ OVERSIGHT = Dashboard(
                     "Observed over expected on the last closed day, ten at most.",
                     one(
                         'topk(10, max by (agency, unit) (probewatch_unit_observed{detector="unit_volume"})'
-                        ' / (max by (agency, unit) (probewatch_unit_expected{detector="unit_volume"}) > 0.1))',
+                        " / (max by (agency, unit)"
+                        ' (probewatch_unit_expected{detector="unit_volume"}) > 0.1))',
                         "{{agency}} {{unit}}",
                     ),
                     "table",

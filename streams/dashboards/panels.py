@@ -21,7 +21,7 @@ class Query:
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel. `unit` is Grafana's name of it; `steps` are values from which on a figure turns orange, red."""
+    """One panel. `unit` is Grafana's name of it; from `steps` on a figure turns orange, then red."""
 
     title: str
     meaning: str

@@ -50,13 +50,11 @@ def series(server: str, query: Query, seconds: float, *, over_time: bool) -> lis
     now = time.time()
     if over_time:
         step = max(1.0, round(seconds / POINTS))
-        found = ask(server, "query_range", query=query.expr, start=now - seconds, end=now, step=step)[
-            "result"
-        ]
+        answer = ask(server, "query_range", query=query.expr, start=now - seconds, end=now, step=step)
     else:
-        found = ask(server, "query", query=query.expr)["result"]
+        answer = ask(server, "query", query=query.expr)
     told = []
-    for one in found:
+    for one in answer["result"]:
         values = one["values"] if over_time else [one["value"]]
         points = [(at, float(value)) for at, value in values if math.isfinite(float(value))]
         if points:

@@ -1,4 +1,4 @@
-"""`python -m tests.prometheus FOLDER`: pictures of the dashboards from a real server that watched a real run."""
+"""`python -m tests.prometheus FOLDER`: pictures of the dashboards, from a server that watched a real run."""
 
 from __future__ import annotations
 

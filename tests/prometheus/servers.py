@@ -1,7 +1,7 @@
-"""Prometheus, Alertmanager and a webhook receiver as processes of this machine, with the files that compose mounts.
+"""Prometheus, Alertmanager and a webhook receiver as processes, with the files that compose mounts.
 
-Prometheus runs in a mount namespace of its own, in which /etc/prometheus is `config/prometheus` and the names of
-the compose file's services stand for this machine. So not one line of its configuration has to be changed.
+Prometheus runs in a mount namespace of its own, in which /etc/prometheus is `config/prometheus` and the
+names of the compose file's services stand for this machine. So not one line of its configuration changes.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""What `docker compose up` would start, as processes: a broker, two workers, Prometheus, Alertmanager; and the
-simulated police years that flow through it."""
+"""What `docker compose up` would start, as processes: a broker, two workers, Prometheus, Alertmanager; and
+the simulated police years that flow through it."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Site:
         file = self.place / "agencies.yaml"
         listed = yaml.safe_load(file.read_text())["agencies"]
         listed.append({**listed[0], "agency_id": STAGED})
-        file.write_text(yaml.safe_dump({"agencies": listed}))
+        file.write_text(json.dumps({"agencies": listed}))  # which is YAML too
 
     def _worker(self, port: int) -> AbstractContextManager[Worker]:
         return running(self.environment, port, self.folder / f"worker-{port}-{time.monotonic():.0f}.log")

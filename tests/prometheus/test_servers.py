@@ -177,7 +177,7 @@ def test_the_killed_worker_is_told_and_resolved_when_it_is_back(running: Site, f
 
 
 def test_nothing_but_that_was_told_to_operations(running: Site, flowing: Feeding) -> None:
-    """Two years in a minute and a killed worker are no reason to wake anybody for anything else but refusals."""
+    """Two years in a minute and a killed worker are no reason to wake anybody for anything else."""
     names = {one["labels"]["alertname"] for one in running.webhook.alerts(lambda labels: "team" in labels)}
     severe = {
         rule["alert"]
