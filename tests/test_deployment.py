@@ -31,6 +31,8 @@ OWN = {name: service for name, service in SERVICES.items() if "build" in service
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 PROMETHEUS: dict[str, Any] = yaml.safe_load((ROOT / "config/prometheus/prometheus.yml").read_text())
 RULES = sorted((ROOT / "config/prometheus/rules").glob("*.yml"))
+#: Of the series that Prometheus makes of alerts.
+ALERT_LABELS = ("alertname", "alertstate", "severity")
 RECORDED: dict[str, str] = {
     rule["record"]: rule["expr"]
     for path in RULES
@@ -224,7 +226,9 @@ def test_rules_and_dashboards_ask_for_series_that_exist(path: Path) -> None:
         names = re.findall(r"\bprobewatch_\w+", behind)
         assert set(names) <= series.keys(), query
         # Prometheus itself adds the last two; a grouping by anything else must be a label of the series.
-        labels = {"job", "instance"}.union(*(series[name] for name in names))
+        labels = {"job", "instance", *(ALERT_LABELS if "ALERTS" in query else ())}.union(
+            *(series[name] for name in names)
+        )
         grouped = {
             label.strip()
             for text in re.findall(r"\b(?:by|on) \(([^)]*)\)", query)

@@ -1,9 +1,14 @@
-"""Grafana's dashboards, made by code and kept in `config/grafana/dashboards`; a test compares them."""
+"""Files of monitoring that are made by code and kept in the repository; a test compares them.
+
+Grafana's dashboards in `config/grafana/dashboards`, and Prometheus' rules as one Kubernetes resource.
+"""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+
+import yaml
 
 from streams.dashboards.detectors import DETECTORS
 from streams.dashboards.operations import OPERATIONS
@@ -11,16 +16,36 @@ from streams.dashboards.oversight import OVERSIGHT
 from streams.dashboards.panels import model
 
 DASHBOARDS = (OVERSIGHT, OPERATIONS, DETECTORS)
-FOLDER = Path(__file__).resolve().parents[2] / "config" / "grafana" / "dashboards"
+FOLDER = "config/grafana/dashboards"
+RULES = "config/prometheus/rules"
+RESOURCE = "deploy/kubernetes/prometheus-rules.yaml"
 
 
-def written() -> dict[str, str]:
-    """File names, and what should stand in the files."""
-    return {f"{one.uid}.json": json.dumps(model(one), indent=1) + "\n" for one in DASHBOARDS}
+def outdated(root: Path) -> dict[Path, str | None]:
+    """Files of a checkout that are not as the code is, and what they should be: None, not there at all."""
+    wanted: dict[Path, str | None] = {file: None for file in (root / FOLDER).glob("*.json")}
+    for one in DASHBOARDS:
+        wanted[root / FOLDER / f"{one.uid}.json"] = json.dumps(model(one), indent=1) + "\n"
+    wanted[root / RESOURCE] = resource(root)
+    return {file: text for file, text in wanted.items() if text != _text(file)}
 
 
-def outdated(folder: Path = FOLDER) -> list[str]:
-    """Names of files that are missing, too many, or not as the code is."""
-    wanted = written()
-    there = {file.name: file.read_text("utf-8") for file in folder.glob("*.json")}
-    return sorted(name for name in wanted.keys() | there.keys() if wanted.get(name) != there.get(name))
+def resource(root: Path) -> str:
+    """All rules as a PrometheusRule of the Prometheus operator."""
+    groups = [
+        group
+        for file in sorted((root / RULES).glob("*.yml"))
+        for group in yaml.safe_load(file.read_text("utf-8"))["groups"]
+    ]
+    rule = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": "probewatch"},
+        "spec": {"groups": groups},
+    }
+    head = f"# Made from {RULES} by `./probewatch monitoring`.\n"
+    return head + yaml.safe_dump(rule, sort_keys=False, width=10_000)
+
+
+def _text(file: Path) -> str | None:
+    return file.read_text("utf-8") if file.exists() else None

@@ -36,7 +36,7 @@ DETECTORS = Dashboard(
                     "All detectors together, share at or below each bound.",
                     one(
                         "sum by (le) (increase(probewatch_p_value_bucket[7d]))"
-                        " / on () group_left () sum(increase(probewatch_p_value_count[7d]))",
+                        " / scalar(sum(increase(probewatch_p_value_count[7d])))",
                         "{{le}}",
                     ),
                     "table",

@@ -1,4 +1,4 @@
-"""`./probewatch dashboards`: Grafana's dashboards written from the code, and drawn from a real server."""
+"""`./probewatch monitoring`: Grafana's dashboards and Kubernetes' rules written anew, dashboards drawn."""
 
 from __future__ import annotations
 
@@ -10,25 +10,28 @@ from rich.console import Console
 
 from streams.exits import FAILURE, Stop
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("dashboards")(dashboards)
+    app.command("monitoring")(monitoring)
 
 
-def dashboards(
+def monitoring(
     check: Annotated[bool, typer.Option("--check", help="Only compare; exit 1 where a file is old.")] = False,
     draw: Annotated[
-        str | None, typer.Option(metavar="URL", help="Draw them from this Prometheus, an SVG each.")
+        str | None, typer.Option(metavar="URL", help="Draw the dashboards from this Prometheus instead.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the pictures.", file_okay=False)] = Path("."),
     minutes: Annotated[float, typer.Option(min=1, help="How far back the pictures go.")] = 60.0,
+    root: Annotated[Path, typer.Option(help="The checkout.", exists=True, file_okay=False)] = ROOT,
 ) -> None:
-    """Write Grafana's dashboards anew from the code.
+    """Write the files that are made by code: Grafana's dashboards, and the rules as a Kubernetes resource.
 
-    With --draw, instead: ask a Prometheus server the same queries and draw what it answers.
+    With --draw, instead: ask a Prometheus server the dashboards' queries and draw what it answers.
     """
-    from streams.dashboards import DASHBOARDS, FOLDER, outdated, written
+    from streams.dashboards import DASHBOARDS, outdated
     from streams.dashboards.pictures import picture
 
     console = Console(stderr=True)
@@ -41,13 +44,16 @@ def dashboards(
             console.print(str(stop), style="red", markup=False, soft_wrap=True)
             raise typer.Exit(FAILURE) from None
         return
-    old, wanted = outdated(), written()
-    for name in old:
-        if not check and name in wanted:
-            (FOLDER / name).write_text(wanted[name], "utf-8")
-        elif not check:
-            (FOLDER / name).unlink()
-        said = "is not as the code is: run `./probewatch dashboards`" if check else "written"
-        console.print(f"{name} {said}", markup=False, highlight=False, soft_wrap=True)
+    old = outdated(root)
+    for file, wanted in old.items():
+        if check:
+            said = "is not as the code is: run `./probewatch monitoring`"
+        elif wanted is None:
+            file.unlink()
+            said = "removed"
+        else:
+            file.write_text(wanted, "utf-8")
+            said = "written"
+        console.print(f"{file.relative_to(root)} {said}", markup=False, highlight=False, soft_wrap=True)
     if check and old:
         raise typer.Exit(FAILURE)
