@@ -178,4 +178,5 @@ def test_settings_and_series_that_are_named_exist(page: Path) -> None:
         assert not name or name.lower() in Settings.model_fields, f"there is no setting {PREFIX}{name}"
     known = set(re.findall(r"^# TYPE (\S+)", exposition()[0].decode(), re.MULTILINE))
     for name in re.findall(r"`(probewatch_\w+)`", text):
-        assert name in known or f"{name}_total" in known, f"there is no series {name}"
+        family = re.sub(r"_(bucket|count|sum)$", "", name)
+        assert {name, f"{name}_total", family} & known, f"there is no series {name}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.dashboards.panels import Dashboard, Panel, Query, Row, one
+from streams.dashboards.panels import Dashboard, Panel, Row, one
 
 DETECTORS = Dashboard(
     "probewatch-detectors",
@@ -13,16 +13,13 @@ DETECTORS = Dashboard(
             "Calibration",
             [
                 Panel(
-                    "P-values at or below a bound, over that bound",
+                    "Share of p-values at or below 0.01, over 0.01",
                     "1 is as promised, below 1 is cautious, far above 1 is drift. Days closed within a week.",
-                    [
-                        Query(
-                            f'sum by (detector) (increase(probewatch_p_value_bucket{{le="{bound}"}}[7d]))'
-                            f" / sum by (detector) (increase(probewatch_p_value_count[7d])) / {bound}",
-                            f"{{{{detector}}}} {bound}",
-                        )
-                        for bound in ("0.01", "0.001", "0.0001")
-                    ],
+                    one(
+                        'sum by (detector) (increase(probewatch_p_value_bucket{le="0.01"}[7d]))'
+                        " / sum by (detector) (increase(probewatch_p_value_count[7d])) / 0.01",
+                        "{{detector}}",
+                    ),
                     width=24,
                 ),
                 Panel(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 import urllib.error
 import urllib.parse
@@ -24,6 +25,8 @@ COLUMN, LINE, EDGE = 40, 26, 12
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#777777", "#000000")
 #: Points of a line, lines of a table, and series of a panel that are drawn.
 POINTS, ROWS, SERIES = 60, 8, 8
+#: Letters of a legend, and pixels that one takes at most.
+MOST_LETTERS, LETTER = 24, 6.4
 
 
 class Series(NamedTuple):
@@ -65,7 +68,7 @@ def series(server: str, query: Query, seconds: float, *, over_time: bool) -> lis
 def _legend(pattern: str, labels: dict[str, str]) -> str:
     for name, value in labels.items():
         pattern = pattern.replace("{{" + name + "}}", value)
-    return pattern
+    return re.sub(r"\{\{\w+\}\}", "none", pattern)
 
 
 def picture(dashboard: Dashboard, server: str, seconds: float) -> str:
@@ -120,7 +123,7 @@ def _lines(found: Sequence[Series], unit: str, wide: int, tall: int) -> Iterator
         y = bottom - share * (bottom - top)
         yield f'<path d="M{left} {y:.0f}H{right}" stroke="#e3e3e3"/>'
         yield _text(left - 5, y + 4, _figure(share * most, unit), anchor="end", colour="#555555")
-    at = left
+    at = float(left)
     for number, (name, points) in enumerate(found):
         path = "L".join(
             f"{left + (right - left) * (when - first) / max(last - first, 1):.0f} "
@@ -128,9 +131,10 @@ def _lines(found: Sequence[Series], unit: str, wide: int, tall: int) -> Iterator
             for when, value in points
         )
         yield f'<path d="M{path}" fill="none" stroke="{COLOURS[number]}" stroke-width="1.5"/>'
-        if at < right - 40:
-            yield _text(at, tall - 10, name[:24], colour=COLOURS[number])
-        at += 14 + 6 * len(name[:24])
+        name = name if len(name) <= MOST_LETTERS else name[: MOST_LETTERS - 1] + "…"
+        if at + LETTER * len(name) <= right:
+            yield _text(at, tall - 10, name, colour=COLOURS[number])
+        at += 12 + LETTER * len(name)
 
 
 def _figure(value: float, unit: str) -> str:

@@ -17,16 +17,15 @@ from bench.simulator.generate import build, simulate
 from streams.broker import EmbeddedBroker
 from streams.demo.stream import Feeding
 from streams.demo.worker import ROOT, Worker, running, wait_until_ready
+from streams.produce import Pace
 from streams.settings import load_settings
 from streams.survey import survey
 from streams.topics import ensure
 from tests.prometheus.servers import (
     ALERTMANAGER,
-    PROMETHEUS,
     Webhook,
     alertmanager,
     prometheus,
-    query,
     require,
 )
 
@@ -102,10 +101,11 @@ class Site:
         """Stop it."""
         self.alertmanager.close()
 
-    def flow(self) -> Feeding:
-        """Begin to send the simulated years."""
+    def flow(self, pace: Pace | None = None) -> Feeding:
+        """Begin to send the simulated years, evenly if nothing else is said."""
         file = self.place / "events.jsonl"
         feeding = Feeding(self.settings, file, survey([file]), FLOW)
+        feeding.pace = pace or feeding.pace
         self._stack.callback(feeding.stop)
         feeding.start()
         return feeding
@@ -133,13 +133,3 @@ def site(folder: Path) -> Iterator[Site]:
     require()
     with ExitStack() as stack:
         yield Site(folder, stack)
-
-
-def settled(seconds: float = 60.0) -> None:
-    """Wait until Prometheus has seen that nothing is left to be read. Raises AssertionError."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if all(float(one["value"][1]) == 0 for one in query("sum(probewatch_lag_records) > 0")):
-            return
-        time.sleep(1)
-    raise AssertionError(f"records wait in {PROMETHEUS}")
