@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import islice
 from pathlib import Path
+
+import yaml
 
 from bench.national import National
 from bench.simulator.generate import build, simulate
 from streams.demo.worker import ROOT
+from streams.exits import Stop
 
 #: Searches a year of the largest simulated city, about.
 A_YEAR = 990_000
@@ -29,3 +33,16 @@ def national(folder: Path, log: National) -> Path:
     file = folder / "events.jsonl"
     log.write(file)
     return file
+
+
+def switch_off_all_but(names: Collection[str], folder: Path) -> None:
+    """Leave only some stanzas of the detectors in a configuration switched on. Raises Stop when one of
+    them is not there."""
+    file = folder / "detectors.yaml"
+    content = yaml.safe_load(file.read_text())
+    stanzas = content["detectors"]
+    if unknown := sorted(set(names) - stanzas.keys()):
+        raise Stop(f"no stanza {', '.join(unknown)} in {file.name}; there are {', '.join(sorted(stanzas))}")
+    for name, stanza in stanzas.items():
+        stanza["enabled"] = name in names
+    file.write_text(yaml.safe_dump(content, sort_keys=False))

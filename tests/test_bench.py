@@ -11,11 +11,13 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from shutil import copy2
 from typing import Annotated
 
 import msgspec
 import pytest
 import typer
+import yaml
 from typer.testing import CliRunner
 
 from bench import peers as peer_programs
@@ -23,6 +25,7 @@ from bench import speed
 from bench.copied_state import Copies
 from bench.figures import Figure, Report, Target, markdown
 from bench.in_process import apart, feed, stages
+from bench.inputs import switch_off_all_but
 from bench.live_search import live_search
 from bench.national import National
 from bench.processes import MIB, Others, PeakOf, cpu_seconds
@@ -31,6 +34,7 @@ from models.alert import decode_alert
 from models.decoding import read
 from models.search import Search, encode_search
 from streams.commands.bench import command
+from streams.commands.config import SHIPPED
 from streams.exits import Stop
 from streams.topics import partition_of
 
@@ -118,6 +122,15 @@ def test_a_cut_of_the_national_log_keeps_its_proportions() -> None:
     assert (tenth.agencies, tenth.requesters) == (390, 100_000)
     assert (whole.agencies, whole.requesters) == (3_900, 1_000_000)
     assert tenth.days == whole.days
+
+
+def test_stanzas_can_be_switched_off_for_a_measurement(tmp_path: Path) -> None:
+    copy2(SHIPPED / "detectors.yaml", tmp_path)
+    switch_off_all_but(["policy_clause", "rare_tool"], tmp_path)
+    stanzas = yaml.safe_load((tmp_path / "detectors.yaml").read_text())["detectors"]
+    assert {name for name, stanza in stanzas.items() if stanza["enabled"]} == {"policy_clause", "rare_tool"}
+    with pytest.raises(Stop, match=r"no stanza rare_toll .*rare_tool"):
+        switch_off_all_but(["rare_toll"], tmp_path)
 
 
 def test_throughput_counts_every_search(tiny: tuple[Path, Path]) -> None:

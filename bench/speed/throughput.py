@@ -19,7 +19,7 @@ import typer
 
 from bench.brokers import Kind, running_broker
 from bench.figures import Figure, Report, Target
-from bench.inputs import city
+from bench.inputs import city, switch_off_all_but
 from bench.worker_run import Absorbed, Scene, absorb
 from streams.demo.worker import ROOT, free_port, running
 
@@ -32,6 +32,7 @@ def bench(
     repeats: Annotated[int, typer.Option(min=1, max=50, help="Runs; the medians count.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the simulated searches.")] = 0,
     broker: Annotated[Kind, typer.Option(help="Where the searches are read from.")] = "embedded",
+    only: Annotated[str, typer.Option(help="Stanzas to leave on, comma between; else as shipped.")] = "",
 ) -> Report:
     """Searches a second through a whole worker, beside a bare loop that only reads and decodes.
 
@@ -43,6 +44,8 @@ def bench(
     with tempfile.TemporaryDirectory(prefix="probewatch-bench-") as folder:
         config = Path(folder) / "city"
         file = city(config, searches, seed)
+        if only:
+            switch_off_all_but(only.split(","), config)
         for _ in range(repeats):
             limit, run = measure(config, file, broker, notes)
             limits.append(limit)
@@ -67,7 +70,12 @@ def bench(
             ),
         ],
         sorted(set(notes)),
-        {"searches": runs[0].searches, "broker": broker, "partitions": PARTITIONS},
+        {
+            "searches": runs[0].searches,
+            "broker": broker,
+            "partitions": PARTITIONS,
+            "stanzas": only or "as shipped",
+        },
     )
 
 

@@ -17,7 +17,7 @@ from models.days import LocalDays
 from models.detectors.base import Day, Detector, Settings
 from models.statistics import ladder
 from models.statistics.negative_binomial import central_interval, upper_tail
-from models.statistics.visits import MOST_VISITS, Visit, Visits, cases_of, rows_of
+from models.statistics.visits import MOST_VISITS, DayVisits, Visit, Visits
 from models.windows import manual
 from models.wording import chance, day_text, figure, plural
 
@@ -128,19 +128,13 @@ class ManyRequesters(Detector):
         start = day.number - window + 1
         visits.forget(start - WINDOWS_BEFORE * window)
         visits.renumber([])
-        rows = rows_of(day)
-        self._note_announced(day, rows, start)
-        if not len(rows):
+        today = DayVisits.of(day)
+        self._note_announced(day, today.rows, start)
+        if not len(today.rows):
             return []
-        cases = cases_of(day).distinct()
-        pairs, _ = visits.pairs.at(day, rows)
-        # Of each pair and case the first visit of the day.
-        names, pair_of = np.unique(pairs, return_inverse=True)
-        _, first = np.unique(pair_of * max(len(cases.values), 1) + cases.codes[rows], return_index=True)
-        first.sort()
-        rows, pairs, pair_of = rows[first], pairs[first], pair_of[first]
-        findings = self._look(day, rows, pairs, [cases.values[code] for code in cases.codes[rows].tolist()])
-        visits.remember(day, rows, names, pair_of)
+        pairs, _ = visits.pairs.at(day, today.of_pair)
+        findings = self._look(day, today, pairs[today.pair_of])
+        visits.remember(day, pairs)
         return [finding for _, finding in sorted(findings.items())]
 
     def _note_announced(self, day: Day, rows: Ints, start: int) -> None:
@@ -157,9 +151,9 @@ class ManyRequesters(Detector):
                 if subject in today or self._visits.has(subject):
                     announced[subject] = day.number
 
-    def _look(self, day: Day, rows: Ints, pairs: Ints, cases: list[str]) -> dict[str, Finding]:
+    def _look(self, day: Day, today: DayVisits, pairs: Ints) -> dict[str, Finding]:
         """Count the grounds of the day's subjects before and with the day; the findings by subject."""
-        learned, window = self._learned, self.settings.window_days
+        learned, window, rows = self._learned, self.settings.window_days, today.rows
         start = day.number - window + 1
         subjects = distinct(pairs & _LOW)
         old_pairs, old = self._visits.about(subjects)
@@ -171,9 +165,9 @@ class ManyRequesters(Detector):
         alone = int((~np.isin(subjects, old_pairs & _LOW) & ~np.isin(subjects, several)).sum())
         tails = np.cumprod([1.0, *ladder.propensities(learned.reached, DEEPEST)]).tolist()
         findings, steps = {}, []
-        for subject in several.tolist():
-            own = np.flatnonzero(pairs & _LOW == subject).tolist()
-            here = np.flatnonzero(old_pairs & _LOW == subject)
+        own_of, here_of = (_places(part & _LOW, several) for part in (pairs, old_pairs))
+        for place in range(len(several)):
+            own, here = own_of[place].tolist(), here_of[place]
             parts = []
             for part in (here[~recent[here]], here[recent[here]]):
                 which = old[part].tolist()
@@ -181,7 +175,9 @@ class ManyRequesters(Detector):
             (_, *past), (which, who, cited) = parts
             fame = _Seen(*past).grounds()
             was = _Seen(who, cited).grounds()
-            seen = _Seen([*who, *(pairs[own] >> 32).tolist()], [*cited, *(cases[row] for row in own)])
+            seen = _Seen(
+                [*who, *(pairs[own] >> 32).tolist()], [*cited, *(today.case(int(rows[at])) for at in own)]
+            )
             grounds = seen.grounds()
             p = self._chance(tails, grounds, fame)
             if fame:
@@ -275,6 +271,13 @@ class ManyRequesters(Detector):
             self._visits.restore(blocks)
         except (KeyError, ValueError, msgspec.DecodeError) as error:
             raise ValueError(f"state of detector {self.name} cannot be read: {error!r}") from error
+
+
+def _places(labels: Ints, wanted: Ints) -> list[Ints]:
+    """Where each wanted label stands among the labels, ascending."""
+    order = np.argsort(labels, kind="stable")
+    first, end = (np.searchsorted(labels[order], wanted, side) for side in ("left", "right"))
+    return [order[a:b] for a, b in zip(first.tolist(), end.tolist(), strict=True)]
 
 
 def _usual(fame: int) -> tuple[float, float]:

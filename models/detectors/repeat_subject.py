@@ -19,12 +19,12 @@ from models.detectors.base import Arrivals, Day, Detector, Settings
 from models.statistics import ladder
 from models.statistics.visits import (
     MOST_VISITS,
+    DayVisits,
     Made,
     Open,
     OpenVisits,
     Visit,
     Visits,
-    cases_of,
     distinct,
     rows_of,
 )
@@ -151,14 +151,10 @@ class RepeatSubject(Detector):
             self._learned.first_day = day.number
         before.forget(day.number - self.settings.horizon_days)
         self._open.renumber(before)
-        rows, cases = rows_of(day), cases_of(day).distinct()
-        pairs, _ = before.pairs.at(day, rows, self._open.known(day))
+        today = DayVisits.of(day)
+        rows, pair_of = today.rows, today.pair_of
+        names, _ = before.pairs.at(day, today.of_pair, self._open.known(day))
         self._open.close(day.number)
-        # Of each pair and case the first visit.
-        names, pair_of = np.unique(pairs, return_inverse=True)
-        _, first = np.unique(pair_of * max(len(cases.values), 1) + cases.codes[rows], return_index=True)
-        first.sort()
-        rows, pair_of = rows[first], pair_of[first]
         each, number = np.bincount(pair_of, minlength=len(names)), before.numbers(names)
         again = np.flatnonzero((each > 1) | (number > 0)).tolist()
         own: dict[int, list[int]] = {place: [] for place in again}
@@ -173,11 +169,11 @@ class RepeatSubject(Detector):
                 if finding is not None:
                     findings.append((visits[-1][:2], finding))
         for place in again:
-            made = [(day.number, cases.values[cases.codes[row]]) for row in own[place]]
+            made = [(day.number, today.case(row)) for row in own[place]]
             self._learn(before.made(int(names[place])), made)
         for reached in self._learned.reached:
             reached[0] += len(names) - len(again)
-        before.remember(day, rows, names, pair_of)
+        before.remember(day, names)
         return [finding for _, finding in sorted(findings, key=itemgetter(0))]
 
     def _judge(self, pair: int, visits: list[Visit], day: int) -> Finding | None:

@@ -13,16 +13,16 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from models.alert import Finding
-from models.columns import Column, Ints
+from models.columns import Column, Ints, distinct
 from models.days import LocalDays
 from models.detectors.base import Day, Detector, Settings
-from models.expressions import compile_condition
+from models.expressions import Condition, compile_condition
 from models.statistics.beta_binomial import central_interval
 from models.statistics.recent import RecentEvidence
 from models.statistics.shares import Shares, Window
 from models.statistics.tally import MOST_REMEMBERED
 from models.where import where
-from models.windows import grouped, manual
+from models.windows import Groups, grouped, manual
 from models.wording import chance, day_text, figure, plural
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ MOST_VALUES = 16
 OTHER = "other"
 #: p-values are not told below this.
 LEAST_P = 1e-300
-#: A day that never comes.
-_OPEN = 1 << 40
+#: Days that never come: the end of an open posting, and of one that is not on the roster.
+_OPEN, _UNKNOWN = 1 << 40, 1 << 41
 
 
 class ShareSettings(Settings, kw_only=True, frozen=True):
@@ -100,6 +100,7 @@ class Share(Detector):
     """
 
     function = "share"
+    version = 2
     settings_type = ShareSettings
     judging = Detector.judging | {"alpha", "minimum_count", "minimum_history_days", "newcomer_days", "what"}
     #: Columns, 90 days of counts and 7 days of event ids, for up to 17 values.
@@ -119,22 +120,22 @@ class Share(Detector):
         self._shares = Shares(self.settings.windows, self.settings.half_life_days)
         self._evidence = RecentEvidence()
         # The roster may have changed since the state was written, so all are looked up once.
-        self._followed: set[int] = set()
+        self._followed = np.zeros(0, np.bool_)
 
     def close(self, day: Day) -> Iterable[Finding]:
         """Judge every key that has hits on the day, then learn from it."""
-        shares = self._shares
-        searched = np.flatnonzero(manual(day))
-        if self._among is not None and len(searched):
-            searched = searched[where(self._among, day, searched)]
-        keys = grouped(day.column(f"{self.settings.by}_id"), searched)
+        shares, by = self._shares, f"{self.settings.by}_id"
+        # The other stanzas want the same of this day.
+        keys, matter, trials = day.once(
+            ("matters", by, self.settings.among), lambda: _matters(day, by, self._among)
+        )
         value_of = self._values(day, keys.rows)
         rows = shares.enter(keys.names, day.number)
         units, codes = day.column("unit_id")
         unit_of = [units[code] for code in codes[keys.rows[keys.bounds[1:] - 1]].tolist()]
         self._follow(rows, unit_of, day.number)
         number = keys.number
-        trials, hits = _matters(day, keys.rows, number, value_of, len(keys.names), len(shares.values))
+        hits = _hits(matter, number, value_of, (len(keys.names), len(shares.values)))
         judged = self._judged(rows, day.number)[:, None] & (hits > 0)
         windows = shares.close(day.number, rows, trials, hits, judged)
 
@@ -173,23 +174,30 @@ class Share(Detector):
         if self.settings.by == "unit":
             shares.group[rows] = shares.group_of("")
             return
-        for row, unit in zip(rows.tolist(), unit_of, strict=True):
-            if row in self._followed and shares.until[row] > day and shares.posted[row]:
-                continue
-            self._followed.add(row)
-            key = shares.keys[row]
-            posting, since = self._roster.at(key, day), self._roster.posting_since(key, day)
-            if posting is None or since is None:
-                shares.posted[row] = False
-                shares.until[row] = _OPEN
-                shares.group[row] = shares.group_of(unit)
-                continue
-            if since > max(shares.since[row], shares.first_day) and shares.trials[row] > 0:
-                shares.forget(row, since)
-            shares.posted[row] = since > shares.first_day
-            shares.since[row] = max(since, min(int(shares.since[row]), shares.first_day or day))
-            shares.until[row] = _OPEN if posting.valid_to is None else posting.valid_to
-            shares.group[row] = shares.group_of(posting.unit_id)
+        more = len(shares) - len(self._followed)
+        self._followed = np.concatenate((self._followed, np.zeros(more, np.bool_)))
+        due = ~self._followed[rows] | (shares.until[rows] <= day)
+        self._followed[rows] = True
+        for place in np.flatnonzero(due).tolist():
+            self._post(int(rows[place]), unit_of[place], day)
+        for place in np.flatnonzero(shares.until[rows] == _UNKNOWN).tolist():
+            shares.group[rows[place]] = shares.group_of(unit_of[place])
+
+    def _post(self, row: int, unit: str, day: int) -> None:
+        shares = self._shares
+        key = shares.keys[row]
+        posting, since = self._roster.at(key, day), self._roster.posting_since(key, day)
+        if posting is None or since is None:
+            shares.posted[row] = False
+            shares.until[row] = _UNKNOWN if self._roster.joined(key) is None else day + 1
+            shares.group[row] = shares.group_of(unit)
+            return
+        if since > max(shares.since[row], shares.first_day):
+            shares.forget(row, since)
+        shares.posted[row] = since > shares.first_day
+        shares.since[row] = max(since, min(int(shares.since[row]), shares.first_day or day))
+        shares.until[row] = _OPEN if posting.valid_to is None else posting.valid_to
+        shares.group[row] = shares.group_of(posting.unit_id)
 
     def _judged(self, rows: Ints, day: int) -> NDArray[np.bool_]:
         shares, settings = self._shares, self.settings
@@ -272,6 +280,10 @@ class Share(Detector):
         """Blocks of the shares and the evidence; see `models.statistics`."""
         return {**self._shares.snapshot(), **self._evidence.snapshot()}
 
+    def changes(self) -> Mapping[str, bytes | None]:
+        """As `snapshot`, with None for closed days that were given before."""
+        return {**self._shares.changes(), **self._evidence.changes()}
+
     def restore(self, blocks: Mapping[str, bytes]) -> None:
         """Take back what `snapshot` gave."""
         self._reset()
@@ -284,22 +296,34 @@ def _joint(key: str, value: str) -> str:
     return f"{key}\x1f{value}" if value else key
 
 
-def _matters(day: Day, rows: Ints, key_of: Ints, value_of: Ints, keys: int, values: int) -> tuple[Ints, Ints]:
-    """By key the matters of the day, and by key and value those with a hit. Of each row `key_of` and
-    `value_of` give the key and the value, -1 for none."""
+def _matters(day: Day, by: str, among: Condition | None) -> tuple[Groups, Ints, Ints]:
+    """The day's searches by key, the number of the matter that each is about, and each key's matters."""
+    rows = np.flatnonzero(manual(day))
+    if among is not None and len(rows):
+        rows = rows[where(among, day, rows)]
+    keys = grouped(day.column(by), rows)
     numbers, subjects = day.column("case_number").distinct(), day.column("subject_ref").distinct()
-    named = _given(numbers)[rows] | _given(subjects)[rows]
+    rows = keys.rows
     matter = numbers.codes[rows].astype(np.int64) * max(len(subjects.values), 1) + subjects.codes[rows]
     # A search that names neither is a matter of its own.
-    matter = np.where(named, matter, -1 - rows)
-    _, matter = np.unique(matter, return_inverse=True)
-    size = int(matter.max()) + 1 if len(matter) else 1
-    own = key_of * size + matter
-    trials = np.bincount(np.unique(own) // size, minlength=keys)
-    hit = value_of >= 0
-    cells = np.unique(own[hit] * max(values, 1) + value_of[hit])
-    cells = cells // max(values, 1) // size * max(values, 1) + cells % max(values, 1)
-    return trials, np.bincount(cells, minlength=keys * values).reshape(keys, values)
+    named = _given(numbers)[rows] | _given(subjects)[rows]
+    _, matter = np.unique(np.where(named, matter, -1 - rows), return_inverse=True)
+    own = distinct(keys.number * _room(matter) + matter)
+    return keys, matter, np.bincount(own // _room(matter), minlength=len(keys.names))
+
+
+def _hits(matter: Ints, key_of: Ints, value_of: Ints, shape: tuple[int, int]) -> Ints:
+    """By key and value the matters with a hit. Of each search its matter, its key, and its value or -1."""
+    keys, values = shape
+    some = np.flatnonzero(value_of >= 0)
+    room = max(values, 1)
+    cells = distinct((key_of[some] * _room(matter) + matter[some]) * room + value_of[some])
+    cells = cells // room // _room(matter) * room + cells % room
+    return np.bincount(cells, minlength=keys * values).reshape(shape)
+
+
+def _room(matter: Ints) -> int:
+    return int(matter.max()) + 1 if len(matter) else 1
 
 
 def _given(column: Column) -> NDArray[np.bool_]:

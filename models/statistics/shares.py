@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeVar
 
 import msgspec
@@ -25,7 +26,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from models.statistics.beta_binomial import Floats, Ints, upper_tail
+from models.statistics.beta_binomial import Floats, Ints, log_chance, upper_tail
 
 #: Trials of a group at which its share weighs as much as the agency's.
 LEAN = 20.0
@@ -66,10 +67,18 @@ class Closed:
     learned: Floats
     """Hits as far as they were learned from, the same shape."""
 
+    def packed(self) -> bytes:
+        """The block in which it is kept."""
+        rows, trials, hits = _small(self.rows), _small(self.trials), _small(self.hits)
+        return msgspec.msgpack.encode(
+            _Day(self.day, self.hits.shape[1], rows, trials, hits, self.learned.tobytes())
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What the keys of one day have in the window that ends with it; all are (keys, values)."""
+    """What the keys of one day have in the window that ends with it; all are (keys, values). What is
+    reckoned is left at 0 (`p` at 1) for keys without a hit on the day, but where the model checks itself."""
 
     length: int
     trials: Ints
@@ -101,8 +110,12 @@ class Shares:
         self.since: Ints = np.zeros(0, np.int64)
         self.posted: NDArray[np.bool_] = np.zeros(0, np.bool_)
         self.until: Ints = np.zeros(0, np.int64)
-        self.trials: Floats = np.zeros(0)
-        self.hits: Floats = np.zeros((0, 0))
+        lengths = len(self.windows)
+        #: What each window (second axis) holds, and, discounted, what lies before it.
+        self.trials_in: Ints = np.zeros((0, lengths), np.int64)
+        self.hits_in: Ints = np.zeros((0, lengths, 0), np.int64)
+        self.trials_before: Floats = np.zeros((0, lengths))
+        self.hits_before: Floats = np.zeros((0, lengths, 0))
         self.told: Ints = np.zeros((0, 0), np.int64)
         self.recent: list[Closed] = []
         #: By window and value: squared residuals beyond chance, and what one unit of correlation adds.
@@ -110,6 +123,8 @@ class Shares:
         self.scale: Floats = np.zeros((len(self.windows), 0))
         #: Cells that were checked, and how many of them were surprising.
         self.checked = self.surprising = 0.0
+        self._given: set[int] = set()
+        """Days that were among the changes before."""
 
     def __len__(self) -> int:
         """Number of keys."""
@@ -121,14 +136,11 @@ class Shares:
         if new:
             self.rows.update(zip(new, range(len(self), len(self) + len(new)), strict=True))
             self.keys += new
-            more, values = len(new), len(self.values)
-            self.group = np.concatenate((self.group, np.zeros(more, np.int64)))
-            self.since = np.concatenate((self.since, np.full(more, day)))
-            self.posted = np.concatenate((self.posted, np.zeros(more, np.bool_)))
-            self.until = np.concatenate((self.until, np.zeros(more, np.int64)))
-            self.trials = np.concatenate((self.trials, np.zeros(more)))
-            self.hits = np.concatenate((self.hits, np.zeros((more, values))))
-            self.told = np.concatenate((self.told, np.zeros((more, values), np.int64)))
+            for name in (*_COLUMNS, "trials_in", "hits_in"):
+                column = getattr(self, name)
+                added = np.zeros((len(new), *column.shape[1:]), column.dtype)
+                setattr(self, name, np.concatenate((column, added)))
+            self.since[-len(new) :] = day
         return np.array([self.rows[key] for key in keys], np.int64)
 
     def group_of(self, name: str) -> int:
@@ -141,48 +153,80 @@ class Shares:
         if not new:
             return
         self.values += new
-        self.hits = _wider(self.hits, len(self.values))
-        self.told = _wider(self.told, len(self.values))
-        self.excess = _wider(self.excess, len(self.values))
-        self.scale = _wider(self.scale, len(self.values))
+        for name in ("hits_in", "hits_before", "told", "excess", "scale"):
+            setattr(self, name, _wider(getattr(self, name), len(self.values)))
 
     def forget(self, row: int, since: int) -> None:
         """A key starts anew on a day, as after a transfer: windows do not reach behind it."""
         self.since[row] = since
-        self.trials[row] = 0.0
-        self.hits[row] = 0.0
         self.told[row] = 0
+        for one in self.recent:
+            if one.day < since:
+                at = one.rows == row
+                one.trials[at] = one.hits[at] = one.learned[at] = 0
+                self._given.discard(one.day)
+        self.trials_before[row] = self.hits_before[row] = 0.0
+        self.trials_in[row] = self.hits_in[row] = 0
+        for one in self.recent:
+            for place, length in enumerate(self.windows):
+                at = np.flatnonzero(one.rows == row)
+                if one.day > self.last_day - length:
+                    self._count(place, one, at, 1)
+                else:
+                    self._learn(place, one, at)
+
+    def _count(self, place: int, one: Closed, at: Ints | slice, sign: int) -> None:
+        """Put some rows of a closed day into a window, or take them out of it."""
+        rows, values = one.rows[at], one.hits.shape[1]
+        self.trials_in[rows, place] += sign * one.trials[at]
+        self.hits_in[rows, place, :values] += sign * one.hits[at]
+
+    def _learn(self, place: int, one: Closed, at: Ints | slice) -> None:
+        """Count some rows of a closed day into what lies before a window."""
+        rows, values, weight = one.rows[at], one.hits.shape[1], self._weight(one.day)
+        self.trials_before[rows, place] += one.trials[at] * weight
+        self.hits_before[rows, place, :values] += one.learned[at] * weight
+
+    def _move_on(self, today: Closed) -> None:
+        """Let the windows end with a day: what drops out of one is what was before it."""
+        everything = slice(None)
+        for place, length in enumerate(self.windows):
+            for one in self.recent:
+                if self.last_day - length < one.day <= today.day - length:
+                    self._count(place, one, everything, -1)
+                    self._learn(place, one, everything)
+            self._count(place, today, everything, 1)
+        self.recent = [one for one in self.recent if one.day > today.day - self.windows[-1]]
 
     def close(
         self, day: int, rows: Ints, trials: Ints, hits: Ints, judged: NDArray[np.bool_]
     ) -> list[Window]:
         """Compare the windows that end with a complete day, for the keys that made trials on it, then
-        learn the day. `judged` are the cells (keys, values) for which a chance is asked.
+        learn the day. `judged` are the cells (keys, values) for which a chance is asked if there is a
+        hit on the day.
 
         Raises ValueError when days do not follow one another.
         """
         if self.last_day and day <= self.last_day:
             raise ValueError(f"day {day} cannot be closed after day {self.last_day}")
+        today = Closed(day, rows, trials.copy(), hits.copy(), hits.astype(np.float64))
+        self._move_on(today)
         self.first_day, self.last_day = self.first_day or day, day
-        self.recent = [one for one in self.recent if one.day > day - self.windows[-1]]
-        if not hits.any() and not self.hits.any():
+        if not self.hits_before.any() and not self.hits_in.any():
             # Nobody has ever had a hit, so there is nothing to compare.
             found = []
             self.checked += hits.size
             self.surprising += SURPRISING * hits.size
         else:
-            found = self._windows(Closed(day, rows, trials, hits, hits.astype(np.float64)), judged)
+            found = self._windows(today, judged & (hits > 0))
         if len(rows):
-            capped = hits.astype(np.float64)
             if found and self._settled(day):
-                self._check(found[day % len(found)], day % len(found))
+                self._check(found[self._checks(day)], self._checks(day))
                 mean, rho, n = found[0].mean, found[0].rho, trials[:, None]
                 spread = np.sqrt(n * mean * (1 - mean) * (1 + (n - 1) * rho))
-                capped = np.minimum(capped, np.maximum(LEAST_CAP, np.ceil(n * mean + CAP * spread)))
-            weight = self._weight(day)
-            self.trials[rows] += trials * weight
-            self.hits[rows] += capped * weight
-            self.recent.append(Closed(day, rows, trials, hits, capped))
+                most = np.maximum(LEAST_CAP, np.ceil(n * mean + CAP * spread))
+                np.minimum(hits, most, out=today.learned)
+            self.recent.append(today)
         if day % 7 == 0:
             fade = 2.0 ** (-7 / self.half_life)
             self.excess *= fade
@@ -211,57 +255,56 @@ class Shares:
 
     def _windows(self, today: Closed, judged: NDArray[np.bool_]) -> list[Window]:
         """The windows that end with a day that has not been learned yet."""
-        every, values = [*self.recent, today], len(self.values)
-        days = np.repeat([one.day for one in every], [len(one.rows) for one in every])
-        rows = np.concatenate([one.rows for one in every])
-        # What was before a transfer is not known any more.
-        serves = self.since[rows] <= days
-        days, rows = days[serves], rows[serves]
-        trials = np.concatenate([one.trials for one in every])[serves]
-        hits = np.concatenate([_wider(one.hits, values) for one in every])[serves]
-        learned = np.concatenate([_wider(one.learned, values) for one in every])[serves]
-        # The day itself is not among what is known, so it is not taken out of it.
-        weight = np.where(days == today.day, 0.0, self._weight(days - today.day + self.first_day))
-        past = (self.trials / self._weight(today.day), self.hits / self._weight(today.day))
-        seen = []
-        for length in self.windows:
-            at = slice(int(np.searchsorted(days, today.day - length, "right")), None)
-            old = weight[at, None]
-            n, k, known_n, known_k = (
-                _sums(part, rows[at], len(self))
-                for part in (trials[at, None], hits[at], trials[at, None] * old, learned[at] * old)
-            )
-            before_n = np.maximum(past[0] - known_n[:, 0], 0.0)
-            seen.append((n[:, 0], k, before_n, np.clip(past[1] - known_k, 0.0, before_n[:, None])))
+        weight = self._weight(today.day)
+        trials = self.trials_before / weight
+        hits = np.minimum(self.hits_before / weight, trials[:, :, None])
         # What happens in a window must not say what is usual, in the longest one either.
-        prior = self._prior(*seen[-1][2:])
-        return [self._window(place, today, judged, prior, *one) for place, one in enumerate(seen)]
+        prior = self._prior(trials[:, -1], hits[:, -1])
+        # All are needed only where the model checks itself; else no more than have a hit.
+        every, some = np.arange(len(today.rows)), np.flatnonzero(today.hits.any(axis=1))
+        found = []
+        for place in range(len(self.windows)):
+            asked = every if place == self._checks(today.day) else some
+            counted = (self.trials_in[:, place], self.hits_in[:, place], trials[:, place], hits[:, place])
+            found.append(self._window(place, today, judged, asked, prior, *counted))
+        return found
 
     def _window(
-        self, place: int, today: Closed, judged: NDArray[np.bool_], prior: tuple[Floats, Floats],
-        trials: Floats, hits: Floats, past_trials: Floats, past_hits: Floats,
+        self, place: int, today: Closed, judged: NDArray[np.bool_], asked: Ints, prior: tuple[Floats, Floats],
+        trials: Ints, hits: Ints, past_trials: Floats, past_hits: Floats,
     ) -> Window:  # fmt: skip
         length, values, within = self.windows[place], len(self.values), self._within(place)
         base, size_of = prior
         member = np.flatnonzero(trials > 0)
-        n, k, who = trials[member][:, None], hits[member], self.group[member]
+        n, k = trials[member].astype(np.float64)[:, None], hits[member].astype(np.float64)
+        who = self.group[member]
         # About so many trials come in four weeks: as many hang together.
         phi = 1 + within * past_trials[member][:, None] * MONTH / self.half_life
         strength = size_of + past_trials[member][:, None] / phi
         mean = (size_of * base[who] + past_hits[member] / phi) / strength
         mean = np.clip(mean, LEAST_SHARE, 1 - LEAST_SHARE)
         rho = 1 - (1 - 1 / (strength + 1)) * (1 - within)
-        moved, alike, peers = self._peers(n, k, mean, rho, who)
-
         slot = np.full(len(self), -1)
         slot[member] = np.arange(len(member))
-        own = slot[today.rows]
-        n_own, k_own = np.repeat(n[own], values, 1).astype(np.int64), k[own].astype(np.int64)
-        mean_own, rho_own = moved[own], rho[own]
-        p = np.ones(k_own.shape)
-        asked = judged & ~alike[own] & (k_own > n_own * mean_own)
-        p[asked] = upper_tail(k_own[asked], n_own[asked], mean_own[asked], rho_own[asked])
-        return Window(length, n_own, k_own, mean_own, rho_own, alike[own], p, peers[own])
+        own = slot[today.rows[asked]]
+        moved, alike, peers = self._peers(n, k, mean, rho, who, own)
+
+        def of_all(part: np.ndarray) -> np.ndarray:
+            every = np.zeros((len(today.rows), values), part.dtype)
+            every[asked] = part
+            return every
+
+        one = Window(
+            length, np.repeat(trials[today.rows, None], values, 1), hits[today.rows],
+            of_all(moved), of_all(rho[own]), of_all(alike), np.ones(today.hits.shape), of_all(peers),
+        )  # fmt: skip
+        high = judged & ~one.shared & (one.hits > one.trials * one.mean)
+        one.p[high] = upper_tail(one.hits[high], one.trials[high], one.mean[high], one.rho[high])
+        return one
+
+    def _checks(self, day: int) -> int:
+        """Which window of a day the model checks itself with: one after the other."""
+        return day % len(self.windows)
 
     def _prior(self, trials: Floats, hits: Floats) -> tuple[Floats, Floats]:
         """By group and value the share m, and by value s = 1/c - 1."""
@@ -282,31 +325,35 @@ class Shares:
         return share, 1 / between - 1
 
     def _peers(
-        self, n: Floats, k: Floats, mean: Floats, rho: Floats, group: Ints
+        self, n: Floats, k: Floats, mean: Floats, rho: Floats, group: Ints, at: Ints
     ) -> tuple[Floats, NDArray[np.bool_], Floats]:
-        """What the others did in the same window: the mean moved by their log-odds, where so many did the
-        same that it is a matter of the group, and their share."""
+        """What the others of some members (`at`) did in the same window: the mean moved by their log-odds,
+        where so many did the same that it is a matter of the group, and their share."""
         groups = max(len(self.groups), 1)
         light = np.minimum(1.0, ONE_PEER / np.maximum(n, 1))
         made, due, seen = light * n, light * n * mean, light * k
         above = k - n * mean
         same = (above > ALIKE * np.sqrt(n * mean * (1 - mean) * (1 + (n - 1) * rho))) & (k > 0)
-        most = np.zeros(mean.shape)
-        shared = np.zeros(mean.shape, np.bool_)
-        columns: Floats = np.concatenate((made, due, seen, same * 1.0, np.ones(n.shape)), axis=1)
-        edges = np.cumsum([1, *[mean.shape[1]] * 3])
+        parts = (made, due, seen, same * 1.0, np.ones(n.shape))
+        columns: Floats = np.concatenate(parts, axis=1)
+        edges = [0, *np.cumsum([part.shape[1] for part in parts]).tolist()]
+        moved, own = mean[at], columns[at]
+        most, shared = np.zeros(moved.shape), np.zeros(moved.shape, np.bool_)
         # Those of the unit, then those of the agency.
-        for whole in (_sums(columns, group, groups)[group], np.asarray(columns.sum(0), np.float64)):
-            trials, due_of, seen_of, alike, peers = np.split(whole - columns, edges, axis=1)
-            usual = np.clip(due_of / np.maximum(trials, _TINY), _TINY, 1 - _TINY)
-            # One colleague alone moves nothing: he may do the same wrong.
-            beyond = np.maximum(seen_of - ONE_PEER, due_of)
-            now = np.clip((beyond + LEAN * usual) / (trials + LEAN), usual, 1 - _TINY)
-            most = np.maximum(most, np.where(trials > 0, _log_odds(now) - _log_odds(usual), 0.0))
+        for whole in (_sums(columns, group, groups)[group[at]], np.asarray(columns.sum(0), np.float64)):
+            rest = whole - own
+            trials, due_of, seen_of, alike, peers = (rest[:, first:end] for first, end in pairwise(edges))
             shared |= (alike >= LEAST_ALIKE) & (alike >= PART_ALIKE * peers)
-        moved = 1 / (1 + np.exp(-(_log_odds(mean) + most)))
-        others = (k.sum(0) - k) / np.maximum(n.sum(0) - n, 1.0)
-        return np.clip(moved, _TINY, 1 - _TINY), shared, others
+            # One colleague alone moves nothing: he may do the same wrong.
+            beyond = seen_of - ONE_PEER > due_of
+            trials = np.broadcast_to(trials, beyond.shape)[beyond]
+            usual = np.clip(due_of[beyond] / np.maximum(trials, _TINY), _TINY, 1 - _TINY)
+            now = np.clip((seen_of[beyond] - ONE_PEER + LEAN * usual) / (trials + LEAN), usual, 1 - _TINY)
+            most[beyond] = np.maximum(most[beyond], _log_odds(now) - _log_odds(usual))
+        up = most > 0
+        moved[up] = 1 / (1 + np.exp(-(_log_odds(moved[up]) + most[up])))
+        others = (k.sum(0) - k[at]) / np.maximum(n.sum(0) - n[at], 1.0)
+        return np.minimum(moved, 1 - _TINY), shared, others
 
     def _check(self, one: Window, place: int) -> None:
         """Learn from one window a day in turn how far honest shares scatter, and how often they surprise.
@@ -316,16 +363,15 @@ class Shares:
         """
         n, k = one.trials.ravel(), one.hits.ravel()
         mean, rho = one.mean.ravel(), one.rho.ravel()
-        at_least = upper_tail(k, n, mean, rho)
-        beyond = upper_tail(k + 1, n, mean, rho)
-        part = np.clip((SURPRISING - beyond) / np.maximum(at_least - beyond, _TINY), 0.0, 1.0)
+        beyond, exactly = upper_tail(k + 1, n, mean, rho), np.exp(log_chance(k, n, mean, rho))
+        part = np.clip((SURPRISING - beyond) / np.maximum(exactly, _TINY), 0.0, 1.0)
         alone = ~one.shared.ravel()
         self.checked += float(alone.sum())
         self.surprising += float(part[alone].sum())
         within = np.broadcast_to(self._within(place), one.mean.shape).ravel()
         unsure = 1 - (1 - rho) / (1 - within)
         variance = n * mean * (1 - mean)
-        honest = (at_least >= ABSURD) & (n > 1) & alone
+        honest = (beyond + exactly >= ABSURD) & (n > 1) & alone
         squared = (k - n * mean) ** 2 - variance * (1 + (n - 1) * unsure)
         shape = one.mean.shape
         self.excess[place] += np.where(honest, squared, 0.0).reshape(shape).sum(0)
@@ -333,6 +379,9 @@ class Shares:
 
     def snapshot(self) -> dict[str, bytes]:
         """`shared`, the rows in blocks of 512 keys and the closed days; equal states give equal bytes."""
+        return self._rows() | {self._place(one): one.packed() for one in self.recent}
+
+    def _rows(self) -> dict[str, bytes]:
         shared = _Shared(
             windows=list(self.windows), groups=list(self.groups), values=self.values,
             first_day=self.first_day, last_day=self.last_day,
@@ -344,13 +393,16 @@ class Shares:
             part = slice(first, first + BLOCK_KEYS)
             columns = {name: getattr(self, name)[part].tobytes() for name in _COLUMNS}
             blocks[f"rows/{number:05d}"] = msgspec.msgpack.encode(_Rows(self.keys[part], columns))
-        for one in self.recent:
-            packed = _Day(
-                one.day, one.hits.shape[1], _small(one.rows), _small(one.trials), _small(one.hits),
-                one.learned.tobytes(),
-            )  # fmt: skip
-            blocks[f"day/{one.day % self.windows[-1]:02d}"] = msgspec.msgpack.encode(packed)
         return blocks
+
+    def changes(self) -> dict[str, bytes | None]:
+        """As `snapshot`, with None for the closed days that were among the changes before."""
+        before, self._given = self._given, {one.day for one in self.recent}
+        days = {self._place(one): None if one.day in before else one.packed() for one in self.recent}
+        return self._rows() | days
+
+    def _place(self, one: Closed) -> str:
+        return f"day/{one.day % self.windows[-1]:02d}"
 
     def restore(self, blocks: Mapping[str, bytes]) -> None:
         """Take back what `snapshot` gave. Raises ValueError naming a block that cannot be read."""
@@ -384,10 +436,14 @@ class Shares:
         except (KeyError, ValueError, msgspec.DecodeError) as error:
             raise ValueError(f"block {name} cannot be read: {error!r}") from error
         self.recent.sort(key=lambda one: one.day)
+        for one in self.recent:
+            for place, length in enumerate(self.windows):
+                if one.day > self.last_day - length:
+                    self._count(place, one, slice(None), 1)
 
 
 #: One entry, or one row, for each key.
-_COLUMNS = ("group", "since", "posted", "until", "trials", "hits", "told")
+_COLUMNS = ("group", "since", "posted", "until", "trials_before", "hits_before", "told")
 
 
 class _Shared(Struct):
@@ -425,8 +481,8 @@ def _small(array: Ints) -> bytes:
 
 
 def _wider(array: NDArray[Kind], values: int) -> NDArray[Kind]:
-    more = values - array.shape[1]
-    return np.concatenate((array, np.zeros((len(array), more), array.dtype)), axis=1) if more else array
+    more = np.zeros((*array.shape[:-1], values - array.shape[-1]), array.dtype)
+    return np.concatenate((array, more), axis=-1)
 
 
 def _log_odds(share: Floats) -> Floats:

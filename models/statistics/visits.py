@@ -72,6 +72,37 @@ def distinct(made: Iterable[Made]) -> tuple[int, int, int]:
     return len({case or day for day, case in visits}), len(days), len({day // 7 for day in days})
 
 
+class DayVisits(NamedTuple):
+    """The visits of a closed day: of each requester, subject and case the first."""
+
+    rows: Ints
+    cases: Column
+    """Of every search of the day, not only of visits; each value stands in it once."""
+    pair_of: Ints
+    """Of each visit its pair, a number from 0 on."""
+    of_pair: Ints
+    """Of each pair a row."""
+
+    @classmethod
+    def of(cls, day: Day) -> DayVisits:
+        """Made once for all detectors."""
+        return day.once("visits", lambda: cls._of(day))
+
+    @classmethod
+    def _of(cls, day: Day) -> DayVisits:
+        rows, cases = rows_of(day), cases_of(day).distinct()
+        who, whom = (day.column(name).distinct() for name in ("requester_id", "subject_ref"))
+        pairs = who.codes[rows].astype(np.int64) * max(len(whom.values), 1) + whom.codes[rows]
+        each = pairs * max(len(cases.values), 1) + cases.codes[rows]
+        first = np.sort(np.unique(each, return_index=True)[1])
+        _, of_pair, pair_of = np.unique(pairs[first], return_index=True, return_inverse=True)
+        return cls(rows[first], cases, pair_of, rows[first][of_pair])
+
+    def case(self, row: int) -> str:
+        """The case of one search of the day, empty where none was given."""
+        return cast(str, self.cases.values[self.cases.codes[row]])
+
+
 #: The numbers of the requesters and subjects in a table's columns, by their places there.
 Known = tuple[Ints, Ints]
 
@@ -173,9 +204,11 @@ class Visits:
         start, end = np.searchsorted(self._pairs, [pair, pair + 1]).tolist()
         return cast("list[int]", self._visits[start:end].tolist())
 
-    def remember(self, day: Day, rows: Ints, pairs: Ints, which: Ints) -> None:
-        """Take in visits of a closed day, those in `rows`, ascending; of each pair as many as fit. `pairs`
-        has each pair once, and `which` tells of every row the place of its pair there."""
+    def remember(self, day: Day, pairs: Ints) -> None:
+        """Take in the visits of a closed day, of each pair as many as fit; `pairs` has those of
+        `DayVisits.of_pair`."""
+        today = DayVisits.of(day)
+        rows, which = today.rows, today.pair_of
         each, number = np.bincount(which, minlength=len(pairs)), self.numbers(pairs)
         crowded = number + each > MOST_VISITS
         if crowded.any():
@@ -184,14 +217,15 @@ class Visits:
             place = np.empty(len(rows), np.int64)
             place[order] = np.arange(len(rows)) - (np.cumsum(each) - each)[which[order]]
             rows, which = rows[place < room[which]], which[place < room[which]]
+            kept = _Kept.of(pack_exactly(day.only(_KEPT, rows)))
+        else:
+            # Others keep the very same.
+            kept = day.once("kept visits", lambda: _Kept.of(pack_exactly(day.only(_KEPT, rows))))
         if len(rows):
-            self._keep(day.number, pack_exactly(day.only(_KEPT, rows)), pairs[which])
+            self._keep(day.number, kept, pairs[which])
 
-    def _keep(self, number: int, packed: Packed, pairs: Ints | None = None) -> None:
-        table = unpack(packed)
-        self._days[number] = _Kept(packed, table, cases_of(table))
-        if pairs is None:
-            pairs, _ = self.pairs.at(table, np.arange(len(table)))
+    def _keep(self, number: int, kept: _Kept, pairs: Ints) -> None:
+        self._days[number] = kept
         order = np.argsort(pairs, kind="stable")
         after = np.searchsorted(self._pairs, pairs[order], "right")
         self._pairs = np.insert(self._pairs, after, pairs[order])
@@ -263,7 +297,9 @@ class Visits:
         for week in sorted(int(name[5:]) for name in blocks if name.startswith("week/")):
             days = msgspec.msgpack.decode(blocks[f"week/{week}"], type=list[tuple[int, Packed]])
             for number, packed in days:
-                self._keep(number, packed)
+                kept = _Kept.of(packed)
+                pairs, _ = self.pairs.at(kept.table, np.arange(len(kept.table)))
+                self._keep(number, kept, pairs)
 
 
 class _Kept(NamedTuple):
@@ -272,6 +308,11 @@ class _Kept(NamedTuple):
     packed: Packed
     table: Table
     cases: Column
+
+    @classmethod
+    def of(cls, packed: Packed) -> _Kept:
+        table = unpack(packed)
+        return cls(packed, table, cases_of(table))
 
     def case(self, row: int) -> str:
         return cast(str, self.cases.values[self.cases.codes[row]])
