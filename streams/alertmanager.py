@@ -24,7 +24,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -113,7 +113,7 @@ class Notifier:
                 for outcome, number in (("posted", new), ("resent", len(alerts) - new)):
                     if number:
                         self._observe(outcome, number)
-                self._remember(alerts)
+                self.remember(alert for alert, _ in alerts)
                 return
             if 0 < status < 500 and status != 429:
                 break
@@ -168,8 +168,9 @@ class Notifier:
         # Other labels are another alert to Alertmanager: the one under the old labels has to end.
         return [item | {"labels": before, "endsAt": now.isoformat()}, item]
 
-    def _remember(self, alerts: Sequence[_Posting]) -> None:
-        for alert, _ in alerts:
+    def remember(self, alerts: Iterable[Alert]) -> None:
+        """These have been posted, perhaps by another worker: should labels change, the old alert is ended."""
+        for alert in alerts:
             self._labels[alert.alert_id] = alert_labels(alert)
             self._labels.move_to_end(alert.alert_id)
         while len(self._labels) > REMEMBERED:

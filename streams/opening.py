@@ -189,6 +189,7 @@ class NotifyOpener:
                 log.warning(
                     "alerts posted before are not kept active", partition=partition, reason=str(error)
                 )
+            notifier.remember(active)
         interval = self._settings.alert_resend_interval
         return AlertRunner(
             partition, offset, notifier, active, resend_interval=interval, changed=self._show_open

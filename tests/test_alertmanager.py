@@ -178,6 +178,13 @@ async def test_an_amendment_that_changes_labels_ends_the_alert_under_the_old_one
     assert datetime.fromisoformat(ended["endsAt"]) == NOW < datetime.fromisoformat(current["endsAt"])
 
 
+async def test_labels_that_another_worker_posted_are_ended_too(server: Server, notifier: Make) -> None:
+    one = notifier()
+    one.remember([alert()])
+    await one.post([alert(status="amended", severity="critical")])
+    assert [item["labels"]["severity"] for item in server.got[0]] == ["high", "critical"]
+
+
 async def test_what_stands_is_posted_again_with_its_first_times(server: Server, notifier: Make) -> None:
     counted: list[tuple[str, int]] = []
     one = notifier(hold=timedelta(days=2), observe=lambda *seen: counted.append(seen))

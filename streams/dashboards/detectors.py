@@ -78,6 +78,7 @@ DETECTORS = Dashboard(
                         "{{detector}}",
                     ),
                     unit="percentunit",
+                    width=24,
                 ),
             ],
         ),

@@ -61,6 +61,7 @@ OVERSIGHT = Dashboard(
                         "{{kind}} {{status}}",
                     ),
                     stacked=True,
+                    width=24,
                 ),
             ],
         ),

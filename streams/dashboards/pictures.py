@@ -146,7 +146,8 @@ def _figure(value: float, unit: str) -> str:
         if abs(value) >= bound:
             size = 1000 if letter == "k" else bound
             return f"{value / size:.3g}{letter}{'B' if unit == 'bytes' else ''}"
-    return f"{value:.3g}" + {"s": " s", "ops": "/s", "bytes": " B"}.get(unit, "")
+    figure = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return figure + {"s": " s", "ops": "/s", "bytes": " B"}.get(unit, "")
 
 
 def _text(

@@ -140,6 +140,16 @@ def test_every_query_of_every_panel_returns_data(running: Site, flowing: Feeding
     assert picture(dashboard, PROMETHEUS, 120).count("no data") == 0
 
 
+def test_the_killed_workers_alerts_are_kept_active_by_the_other(running: Site, flowing: Feeding) -> None:
+    """It reads them back from the topic; what it shows as open is what is active in Alertmanager."""
+
+    def same() -> bool:
+        there = [one for one in active().values() if "alert_id" in one["labels"]]
+        return values("sum(probewatch_open_alerts)") == [len(there)]
+
+    eventually(same, "as many open alerts as are active", 60)
+
+
 def test_every_record_was_accounted_for_all_the_time(running: Site, flowing: Feeding) -> None:
     assert set(values("max_over_time(probewatch:unaccounted:records[10m])")) == {0.0}
     assert set(values("min_over_time(probewatch:unaccounted:records[10m])")) == {0.0}
