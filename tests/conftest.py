@@ -6,10 +6,15 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
+import hypothesis
 import pytest
 
 from tests.kafka.cluster import Cluster
 from tests.kafka.jars import KafkaMissing
+
+# No test is judged by the time that it takes.
+hypothesis.settings.register_profile("probewatch", deadline=None)
+hypothesis.settings.load_profile("probewatch")
 
 #: Starts a cluster that runs until the end of the session; arguments as for `Cluster`, but a name first.
 StartKafka = Callable[..., Cluster]

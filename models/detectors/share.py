@@ -103,8 +103,8 @@ class Share(Detector):
     version = 2
     settings_type = ShareSettings
     judging = Detector.judging | {"alpha", "minimum_count", "minimum_history_days", "newcomer_days", "what"}
-    #: Columns, 90 days of counts and 7 days of event ids, for up to 17 values.
-    bytes_per_key = 200 + (MOST_VALUES + 1) * (16 + 90 * 12 + 7 * 50 * 131)
+    #: Columns (up to 8 windows), 90 days of counts and 7 days of event ids, for up to 17 values.
+    bytes_per_key = 200 + 8 * 8 + (MOST_VALUES + 1) * (8 + 8 * 8 + 90 * 12 + 7 * 50 * 131)
 
     settings: ShareSettings
 
