@@ -1,18 +1,22 @@
 # `make demo`, `make test` and `make check` need Python 3.11 or newer with its venv module, nothing else.
 # Another interpreter: `make check PYTHON=/path/to/python3.12` (after `make clean`).
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-kafka chaos kafka bench-peers bench-detection bench-detection-external check lint format types contracts lock clean
+.PHONY: help demo test test-kafka test-prometheus pictures chaos kafka bench-peers bench-detection bench-detection-external check lint format types contracts lock clean
 ARGS ?=
 SCALES ?= 20k
 LOG ?= eugene.csv
 BROKER ?= embedded
 JOBS ?= 2
 BIN := .venv/bin
+# In a network namespace: the ports that the deployed files name are free there.
+ALONE := unshare --net --map-root-user $(BIN)/python -m tests.prometheus.alone
 
 help:
 	@echo "make demo [ARGS=...]  the whole pipeline on simulated searches, with a broker of its own"
 	@echo "make test             every test that needs no outside service"
 	@echo "make test-kafka       the tests of delivery on Apache Kafka itself; needs Java 17 and Maven"
+	@echo "make test-prometheus  the tests on Prometheus and Alertmanager; needs them (Debian's packages) and Linux"
+	@echo "make pictures         the dashboards drawn from a real run into docs/dashboards; the same needs"
 	@echo "make chaos SEEDS=500  seeded faults against three workers, with a summary; BROKER=kafka: on Apache Kafka"
 	@echo "make kafka            Apache Kafka on this machine until Ctrl-C, for trying things out; the same needs"
 	@echo "make bench-peers      the frameworks that \`./probewatch bench peers\` compares us with, each in a .venv-peers-*"
@@ -45,11 +49,18 @@ contracts: .venv/.locked
 
 # Whole files in JOBS processes, those that wait the longest first. JOBS=0: in this one, as a debugger needs it.
 test: .venv/.locked
-	$(BIN)/python -m pytest -m "not kafka" -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -m "not kafka and not prometheus" -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # A missing Kafka is a failure here; `pytest -m kafka` alone skips and says why.
 test-kafka: .venv/.locked
 	REQUIRE_KAFKA=1 $(BIN)/python -m pytest -m kafka $(ARGS)
+
+# Missing servers are a failure here; `pytest -m prometheus` alone skips and says why.
+test-prometheus: .venv/.locked
+	REQUIRE_PROMETHEUS=1 $(ALONE) -m pytest -m prometheus tests/prometheus $(ARGS)
+
+pictures: .venv/.locked
+	@$(ALONE) -m tests.prometheus docs/dashboards
 
 # Seeds 0 to SEEDS-1, or those that ONLY names: make chaos ONLY="17 23" BROKER=kafka
 chaos: .venv/.locked

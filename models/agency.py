@@ -113,8 +113,6 @@ class Agency:
         self._weighers = tuple(pair for pair in pairs if type(pair[0]).weigh is not Detector.weigh)
         self._book = book
         self._budget = Budget(budget, _rationed(self._detectors)) if budget is not None else None
-        self.rationed = Counter[str]()
-        """New findings that the budget told or held back, and days that it judged, since last asked."""
         self._state = _State(None, dict.fromkeys(sources, NEVER), {})
         self._open: dict[int, OpenDay] = {}
         self._changed = {"book", "detectors"}
@@ -122,6 +120,7 @@ class Agency:
         """Open days that changed since the last snapshot."""
         self._due = NEVER
         """A mark below this closes no day; the end of the next one when it is known."""
+        self._counts: Counter[tuple[str, str]] = Counter()
         self._stored: dict[str, bytes] = {}
         """Digests of the detectors' blocks as they were given last."""
 
@@ -155,7 +154,24 @@ class Agency:
                 first = place
                 intake.alerts += self._advance()
         self._accept(intake, first, intake.size)
+        self._counts["judged", ""] += int(intake.new.sum())
         return intake.alerts, intake.after, intake.repeats
+
+    def counts(self) -> Mapping[tuple[str, str], int]:
+        """What is to be counted since the last call, as in `models.stage.Output`: searches judged, p-values
+        by detector and class, new findings that the budget told or held back, and days that it judged."""
+        found, self._counts = self._counts, Counter()
+        return found
+
+    def figures(self) -> Iterator[tuple[tuple[str, str], float]]:
+        """Figures of the last closed day, (name, "detector|unit") -> number, and how large the largest
+        demonstration of that day was, as the calendar weighs it."""
+        for detector in self._detectors:
+            for (name, unit), value in detector.figures().items():
+                yield (name, f"{detector.name}|{unit}"), value
+        if self._state.closed is not None and self._detectors:
+            calendar = self._detectors[0].reference.calendar
+            yield ("calendar_weight", ""), calendar.weight(self.agency_id, self._state.closed)
 
     def _accept(self, intake: _Intake, first: int, end: int) -> None:
         """Put the searches from `first` up to `end` into their days and show them to the fast lane."""
@@ -265,6 +281,8 @@ class Agency:
         kept, held = self._ration(day, found)
         for detector, named, own, said in zip(self._detectors, self._named, found, kept, strict=True):
             all_found += (Found(named.name, finding) for finding in own)
+            for place, count in detector.p_values.take().items():
+                self._counts["p_values", f"{named.name}|{place}"] += count
             detector.told(day, said)
             tell(named, said)
         for detector, named in self._weighers:
@@ -297,7 +315,8 @@ class Agency:
         told = budget.close(day.number, tests, candidates)
         held = {id(finding) for (_, finding), kept in zip(places, told, strict=True) if not kept}
         new = [kept for one, kept in zip(candidates, told, strict=True) if not one.running]
-        self.rationed.update(told=sum(new), held=len(new) - sum(new), days=1)
+        for what, number in (("told", sum(new)), ("held", len(new) - sum(new)), ("days", 1)):
+            self._counts[f"budget_{what}", ""] += number
         self._draw_lines()
         keys = {one.key for one, kept in zip(candidates, told, strict=True) if not kept}
         return [[finding for finding in own if id(finding) not in held] for own in found], frozenset(keys)

@@ -280,12 +280,14 @@ class IngestStage:
             self._log(source_id).restore(own)
 
     def gauges(self) -> dict[tuple[str, str], float]:
-        """Watermark of each declared source, and how many sources there are."""
+        """Watermark and latest search of each declared source, and how many sources there are."""
         figures: dict[tuple[str, str], float] = {("sources", ""): float(len(self._logs))}
         for source_id in self._reference.sources:
             log = self._logs.get(source_id)
             if log is not None and log.watermark > NEVER:
                 figures["watermark", source_id] = log.watermark
+            if log is not None and log.latest > NEVER:
+                figures["latest", source_id] = log.latest
         return figures
 
 

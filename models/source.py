@@ -88,6 +88,11 @@ class SourceLog:
         self.next_mark = NEVER
         """From this watermark on there is something to close or to pass on."""
 
+    @property
+    def latest(self) -> float:
+        """Event time of the latest search, epoch seconds."""
+        return self._state.latest
+
     def take(self, search: Search, at: float) -> Verdict:
         """Judge one search with event time `at` and remember it when it is accepted."""
         event_id = search.event_id

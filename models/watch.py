@@ -67,10 +67,9 @@ class WatchStage:
                 output.count("after_close", by=len(after))
             if repeats:
                 output.count("repeats", by=repeats)
-            for what, number in agency.rationed.items():
+            for (name, label), number in agency.counts().items():
                 if number:
-                    output.count(f"budget_{what}", by=number)
-            agency.rationed.clear()
+                    output.count(name, label, number)
         return output
 
     def _agency(self, agency_id: str) -> Agency:
@@ -111,7 +110,8 @@ class WatchStage:
             self._agency(agency_id).restore(own)
 
     def gauges(self) -> dict[tuple[str, str], float]:
-        """How many agencies and open searches there are, and the oldest watermark."""
+        """How many agencies and open searches there are, the oldest watermark, and
+        what was expected of the last closed days."""
         marks = [agency.watermark for agency in self._agencies.values() if agency.watermark > NEVER]
         figures = {
             ("agencies", ""): float(len(self._agencies)),
@@ -119,4 +119,7 @@ class WatchStage:
         }
         if marks:
             figures["watermark", ""] = min(marks)
+        for agency_id, agency in self._agencies.items():
+            for (name, label), value in agency.figures():
+                figures[name, f"{agency_id}|{label}"] = value
         return figures

@@ -6,10 +6,12 @@ stands in annotations only: labels end up in routes, silences and metrics, where
 belong.
 
 **Time.** An alert without `endsAt` is taken for resolved minutes after it was posted, because
-Prometheus would repeat it; ours is posted once. So `endsAt` is the posting time plus `hold`, and
-the posting time itself once an alert is withdrawn. `startsAt` is `first_seen` while that is less
-than a day old, else the posting time: in a replay it lies years back, and "firing for six years"
-would be a statement about us, not about the incident. Event times are in annotations.
+Prometheus would repeat it. Ours must outlive us, so `endsAt` is the posting time plus `hold`, and
+the posting time itself once an alert is withdrawn. But Alertmanager keeps alerts in memory only, so
+`resend` repeats them, with the times of their first posting (`streams.active` says which).
+`startsAt` is `first_seen` while that is less than a day old, else the posting time: in a replay it
+lies years back, and "firing for six years" would be a statement about us, not about the incident.
+Event times are in annotations.
 
 **Failure.** No answer, 5xx and 429 are tried again for ever, at growing intervals with jitter
 ("full jitter", M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015). Another
@@ -22,7 +24,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -37,6 +39,9 @@ RECENT = timedelta(days=1)
 #: Alerts whose last labels are remembered, to end them when an amendment changes the labels.
 REMEMBERED = 20_000
 
+#: An alert, and when it was first posted; None when that is now.
+_Posting = tuple[Alert, datetime | None]
+
 log = structlog.get_logger("probewatch")
 
 
@@ -45,7 +50,7 @@ class Notifier:
 
     `url` is Alertmanager's base address, `hold` how long an alert stays active unless it is
     amended or withdrawn, `runbook` where the reader finds out what to do, with `{detector}` for
-    the detector's name. `observe` is told ("posted" | "refused" | "retried", how many alerts).
+    the detector's name. `observe` is told ("posted" | "resent" | "refused" | "retried", how many alerts).
     Pauses and time-outs are in seconds. Use it in one event loop and close it there.
 
     Raises ValueError when `url` is not an HTTP address.
@@ -68,7 +73,7 @@ class Notifier:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"Alertmanager's address {url!r} is not one; write http://localhost:9093")
         self._url = url.rstrip("/") + "/api/v2/alerts"
-        self._hold = hold
+        self.hold = hold
         self._runbook = runbook
         self._batch_size = batch_size
         self._first_pause = first_pause
@@ -86,7 +91,12 @@ class Notifier:
         """
         latest = list({alert.alert_id: alert for alert in alerts}.values())
         for start in range(0, len(latest), self._batch_size):
-            await self._deliver(latest[start : start + self._batch_size])
+            await self._deliver([(alert, None) for alert in latest[start : start + self._batch_size]])
+
+    async def resend(self, posted: Sequence[tuple[Alert, datetime]]) -> None:
+        """As `post`, for alerts that were first posted at these times."""
+        for start in range(0, len(posted), self._batch_size):
+            await self._deliver(posted[start : start + self._batch_size])
 
     async def close(self) -> None:
         """Close the connections."""
@@ -94,13 +104,16 @@ class Notifier:
             await self._session.close()
             self._session = None
 
-    async def _deliver(self, alerts: list[Alert]) -> None:
+    async def _deliver(self, alerts: Sequence[_Posting]) -> None:
         attempt = 0
         while True:
             status, answer, wait = await self._send(alerts)
             if 200 <= status < 300:
-                self._observe("posted", len(alerts))
-                self._remember(alerts)
+                new = sum(posted_at is None for _, posted_at in alerts)
+                for outcome, number in (("posted", new), ("resent", len(alerts) - new)):
+                    if number:
+                        self._observe(outcome, number)
+                self.remember(alert for alert, _ in alerts)
                 return
             if 0 < status < 500 and status != 429:
                 break
@@ -121,15 +134,15 @@ class Notifier:
         self._observe("refused", len(alerts))
         log.error(
             "Alertmanager refuses alerts and will not be asked again; is PROBEWATCH_ALERTMANAGER_URL right?",
-            status=status, answer=answer, alert_ids=[alert.alert_id for alert in alerts],
+            status=status, answer=answer, alert_ids=[alert.alert_id for alert, _ in alerts],
         )  # fmt: skip
 
-    async def _send(self, alerts: list[Alert]) -> tuple[int, str, float]:
+    async def _send(self, alerts: Sequence[_Posting]) -> tuple[int, str, float]:
         """Status (0 for no answer), the first words of the answer, seconds we are asked to wait."""
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=self._timeout)
         now = self._clock()
-        body = [item for alert in alerts for item in self._items(alert, now)]
+        body = [item for alert, at in alerts for item in self._items(alert, at, now)]
         try:
             # A redirected POST arrives as a GET, so a redirect is a wrong address.
             async with self._session.post(self._url, json=body, allow_redirects=False) as response:
@@ -147,15 +160,16 @@ class Notifier:
             return 0.0
         return min(max(wait, 0.0), self._longest_pause)
 
-    def _items(self, alert: Alert, now: datetime) -> list[dict[str, Any]]:
-        item = describe(alert, now, hold=self._hold, runbook=self._runbook)
+    def _items(self, alert: Alert, at: datetime | None, now: datetime) -> list[dict[str, Any]]:
+        item = describe(alert, at or now, hold=self.hold, runbook=self._runbook)
         before = self._labels.get(alert.alert_id)
         if before is None or before == item["labels"]:
             return [item]
         # Other labels are another alert to Alertmanager: the one under the old labels has to end.
         return [item | {"labels": before, "endsAt": now.isoformat()}, item]
 
-    def _remember(self, alerts: list[Alert]) -> None:
+    def remember(self, alerts: Iterable[Alert]) -> None:
+        """These have been posted, perhaps by another worker: should labels change, the old alert is ended."""
         for alert in alerts:
             self._labels[alert.alert_id] = alert_labels(alert)
             self._labels.move_to_end(alert.alert_id)
@@ -164,7 +178,7 @@ class Notifier:
 
 
 def describe(alert: Alert, now: datetime, *, hold: timedelta, runbook: str) -> dict[str, Any]:
-    """One alert as Alertmanager wants it, posted at `now`."""
+    """One alert as Alertmanager wants it, first posted at `now`."""
     recent = now - RECENT <= alert.first_seen <= now
     return {
         "labels": alert_labels(alert),

@@ -12,13 +12,13 @@ import faust
 from faust.types import TransportT
 
 from streams import faults
+from streams.alertmanager import Notifier
 from streams.assignment import Assignment, Opener
 from streams.batches import BatchScheduler, BatchSchema
 from streams.exits import die
 from streams.health import Health
 from streams.hosting import StageHost
 from streams.lease import Lease
-from streams.notify import PostAlerts
 from streams.opening import NotifyOpener, StageOpener
 from streams.outbox import Outbox
 from streams.partition import StageKind
@@ -69,7 +69,7 @@ def build_app(
     settings: Settings,
     kinds: Sequence[StageKind],
     hosts: Mapping[str, StageHost],
-    post: PostAlerts | None,
+    notifier: Notifier | None,
     health: Health,
     *,
     idempotent: bool,
@@ -77,7 +77,7 @@ def build_app(
 ) -> ProbewatchApp:
     """The application for these kinds of stages and the notify agent.
 
-    `hosts` makes the stages of each kind, by its name. `post` hands alerts to Alertmanager.
+    `hosts` makes the stages of each kind, by its name. `notifier` hands alerts to Alertmanager.
     `idempotent` says that the broker can tell repeated writes.
     """
     outbox = Outbox(settings)
@@ -94,7 +94,7 @@ def build_app(
         )
         for kind in kinds
     }
-    openers[kafka_name(settings, "alerts")] = NotifyOpener(post)
+    openers[kafka_name(settings, "alerts")] = NotifyOpener(settings, notifier)
 
     app = ProbewatchApp(settings.group_id, **_faust_settings(settings))
     app.settings = settings

@@ -15,6 +15,7 @@ from faust.types import TP
 
 from streams import metrics
 from streams.batches import Batch
+from streams.counting import forget_partition
 from streams.exits import log
 from streams.health import NO_COMMIT_AFTER
 from streams.loading import Extent
@@ -138,7 +139,7 @@ class Assignment:
             await asyncio.gather(*(runner.close() for runner in self._runners.values()))
             await self.consumer.commit()
             for runner in self._runners.values():
-                metrics.forget_partition(runner.agent, runner.partition)
+                forget_partition(runner.agent, runner.partition)
             self._runners.clear()
             self._committed.clear()
             self._count_partitions()

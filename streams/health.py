@@ -12,9 +12,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
-from prometheus_client import CONTENT_TYPE_LATEST
-
 from streams import metrics
+from streams.counting import exposition
 from streams.exits import Stop
 from streams.settings import PREFIX
 
@@ -88,7 +87,8 @@ class _Pages(BaseHTTPRequestHandler):
     def do_GET(self) -> None:  # noqa: N802 - the name http.server calls
         """Answer one of the three pages."""
         if self.path == "/metrics":
-            self._answer(200, CONTENT_TYPE_LATEST, metrics.exposition())
+            page, kind = exposition(self.headers.get("Accept", ""))
+            self._answer(200, kind, page)
         elif self.path in ("/healthz", "/readyz"):
             good, body = self.health.alive() if self.path == "/healthz" else self.health.ready()
             self._answer(200 if good else 503, "application/json", json.dumps(body).encode())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
 import aiokafka
@@ -20,6 +21,21 @@ STALLED_AFTER = 30.0
 async def read_latest(connection: dict[str, Any], topic: str, partition: int) -> dict[bytes, bytes]:
     """The latest value of every key of one partition, as far as it goes at the time of the call.
 
+    Raises:
+        StateError: the partition cannot be read to its end.
+    """
+    latest: dict[bytes, bytes] = {}
+    async for record in read_all(connection, topic, partition):
+        if record.value is None:
+            latest.pop(record.key, None)
+        else:
+            latest[record.key] = record.value
+    return latest
+
+
+async def read_all(connection: dict[str, Any], topic: str, partition: int) -> AsyncIterator[Any]:
+    """Aiokafka's records of one partition, from its beginning to where it ends at the time of the call.
+
     `connection` are aiokafka's settings. Belongs to no group, so it disturbs no assignment.
 
     Raises:
@@ -33,7 +49,6 @@ async def read_latest(connection: dict[str, Any], topic: str, partition: int) ->
         max_partition_fetch_bytes=4 * 1024 * 1024,
         fetch_max_wait_ms=100,
     )
-    latest: dict[bytes, bytes] = {}
     try:
         await consumer.start()
         consumer.assign([place])
@@ -45,10 +60,7 @@ async def read_latest(connection: dict[str, Any], topic: str, partition: int) ->
             for records in (await consumer.getmany(place, timeout_ms=100)).values():
                 faults.reach("while-loading")
                 for record in records:
-                    if record.value is None:
-                        latest.pop(record.key, None)
-                    else:
-                        latest[record.key] = record.value
+                    yield record
             before, position = position, await consumer.position(place)
             if position > before:
                 moved_at = time.monotonic()
@@ -58,7 +70,6 @@ async def read_latest(connection: dict[str, Any], topic: str, partition: int) ->
         raise StateError(f"{topic}-{partition} cannot be read: {error!r}") from error
     finally:
         await asyncio.shield(consumer.stop())
-    return latest
 
 
 class Extent(NamedTuple):

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 
+from streams.active import Active
+from streams.alertmanager import Notifier
+from streams.counting import show_open
 from streams.exits import Stop, log
 from streams.fitting import Fit, FittedKind, fit
 from streams.hosting import StageHost
-from streams.loading import Extent, read_latest, resume
+from streams.loading import Extent, read_all, read_latest, resume
 from streams.metrics import LOST_TO_RETENTION
-from streams.notify import AlertRunner, PostAlerts
+from streams.notify import AlertRunner
 from streams.outbox import Outbox
 from streams.partition import PartitionRunner, Runner, StageKind
 from streams.refusals import RefusalLimit
@@ -159,14 +163,37 @@ def refusal(settings: Settings, agent: str, topic: str, partitions: Sequence[int
 
 
 class NotifyOpener:
-    """Opens partitions of the alerts. They need no state: what was posted is committed."""
+    """Opens partitions of the alerts. They need no state: what was posted is committed, and stands on the
+    topic."""
 
     agent = "notify"
 
-    def __init__(self, post: PostAlerts | None) -> None:
-        self._post = post
+    def __init__(self, settings: Settings, notifier: Notifier | None) -> None:
+        self._settings = settings
+        self._notifier = notifier
+        self._active: dict[int, Active] = {}
 
     async def open(self, partition: int, extent: Extent) -> Runner:
-        """Go on after the last alert that was posted."""
+        """Go on after the last alert that was posted, and keep active what was posted before."""
         offset = extent.first if extent.committed is None else max(extent.committed, extent.first)
-        return AlertRunner(partition, offset, self._post)
+        notifier = self._notifier
+        active = self._active[partition] = Active(notifier.hold if notifier else timedelta())
+        if notifier is not None and offset > extent.first:
+            try:
+                async for record in read_all(
+                    self._settings.connection(), kafka_name(self._settings, "alerts"), partition
+                ):
+                    if record.offset < offset and record.value:
+                        active.recall(record.value, record.timestamp / 1000.0)
+            except StateError as error:
+                log.warning(
+                    "alerts posted before are not kept active", partition=partition, reason=str(error)
+                )
+            notifier.remember(active)
+        interval = self._settings.alert_resend_interval
+        return AlertRunner(
+            partition, offset, notifier, active, resend_interval=interval, changed=self._show_open
+        )
+
+    def _show_open(self) -> None:
+        show_open(self._active.values())

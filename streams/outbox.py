@@ -20,16 +20,31 @@ class Outbox:
         self.producer: ProducerT
 
     async def send(
-        self, topic: str, key: bytes | None, value: bytes | None, *, partition: int | None = None
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        *,
+        partition: int | None = None,
+        timestamp: float | None = None,
     ) -> Awaitable[object]:
         """Hand one record over to be sent to a Kafka topic; awaiting the result waits for Kafka."""
-        return await self.producer.send(topic, key, value, partition, None, None)
+        return await self.producer.send(topic, key, value, partition, timestamp, None)
 
-    async def hand_over(self, messages: Sequence[Message]) -> Awaitable[object]:
-        """Hand messages over in order, to their logical topics; awaiting the result waits for Kafka."""
+    async def hand_over(self, messages: Sequence[Message], arrived: float | None) -> Awaitable[object]:
+        """Hand messages over in order, to their logical topics; awaiting the result waits for Kafka.
+
+        Packs of searches bear the time at which the first of these arrived (epoch seconds), so that the
+        next stage knows how long they have been on their way.
+        """
         return asyncio.gather(
             *[
-                await self.send(kafka_name(self._settings, topic), key, value)
+                await self.send(
+                    kafka_name(self._settings, topic),
+                    key,
+                    value,
+                    timestamp=arrived if topic == "searches" else None,
+                )
                 for topic, key, value in messages
             ]
         )

@@ -14,9 +14,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from structlog.contextvars import bind_contextvars
+
 from models.stage import Message, Output, Record, Stage
 from streams import faults, metrics
 from streams.batches import Batch
+from streams.counting import count_batch, show_figures
+from streams.exits import log
 from streams.refusals import RefusalLimit
 from streams.state import StateWriter
 
@@ -29,8 +33,9 @@ QUIET = 0.2
 #: Batches of a partition that may be with the stage, or their messages on the way to Kafka, at once.
 IN_HAND = 4
 
-#: Hands messages over in order. Awaiting what it returns waits until Kafka has confirmed all of them.
-HandOver = Callable[[Sequence[Message]], Awaitable[Awaitable[object]]]
+#: Hands messages over in order; the number is when what they come of arrived, epoch seconds. Awaiting what
+#: it returns waits until Kafka has confirmed all of them.
+HandOver = Callable[[Sequence[Message], float | None], Awaitable[Awaitable[object]]]
 
 
 @dataclass(frozen=True)
@@ -137,31 +142,37 @@ class PartitionRunner:
         answer = await self._stage.absorb(records)
         self._next = records[-1].offset + 1
         self._absorbed_at = time.monotonic()
-        self._in_hand.append(asyncio.create_task(self._finish(answer, len(records), started)))
+        self._in_hand.append(asyncio.create_task(self._finish(answer, records, started)))
         if len(self._in_hand) > IN_HAND:
             await asyncio.wait((self._in_hand[0],))
         self._raise_failures()
 
-    async def _finish(self, answer: Awaitable[Output], taken: int, started: float) -> None:
+    async def _finish(self, answer: Awaitable[Output], records: Sequence[Record], started: float) -> None:
         """What is left to do of a batch: hand its messages over, after those before, and see them confirmed.
 
         Once one fails no later one sends anything.
         """
+        # A task has a context of its own, so this marks what is logged for this batch only.
+        bind_contextvars(batch=f"{self.agent}-{self.partition}-{records[0].offset}")
         async with self._in_order:
             if self._failed:
                 return
             self._failed = True
             output = await answer
             faults.reach("after-decode")
-            self._refusals.judge(output.counts, taken=taken)
-            sent = await self._send(output.messages)
+            self._refusals.judge(output.counts, taken=len(records))
+            # In the order of arrival, or so nearly that it makes no difference.
+            arrived = records[0].timestamp
+            metrics.OUTBOX.labels(self.agent).inc(len(output.messages))
+            sent = await self._send(output.messages, arrived)
             self._failed = False
         await sent
+        metrics.OUTBOX.labels(self.agent).dec(len(output.messages))
         faults.reach("after-messages")
-        metrics.bump(self.agent, output.counts)
-        metrics.CONSUMED.labels(self.agent).inc(taken)
-        metrics.BATCHES.labels(self.agent).inc()
-        metrics.BATCH_SECONDS.labels(self.agent).observe(time.perf_counter() - started)
+        delay = None if arrived is None else time.time() - arrived
+        seconds = time.perf_counter() - started
+        count_batch(self.agent, output, len(records), seconds, delay)
+        log.debug("batch", records=len(records), messages=len(output.messages), seconds=round(seconds, 4))
 
     def _raise_failures(self) -> None:
         """Forget what has been confirmed; raise, again and again, what keeps the rest from it."""
@@ -198,7 +209,7 @@ class PartitionRunner:
             manifest, place = self._state.manifest, (self.agent, str(self.partition))
             metrics.STATE_BYTES.labels(*place).set(manifest.size)
             metrics.STATE_BLOCKS.labels(*place).set(len(manifest.blocks))
-            metrics.show_figures(self.agent, self.partition, snapshot.gauges, now=time.time())
+            show_figures(self.agent, self.partition, snapshot.gauges, now=time.time())
             took = time.perf_counter() - started
             # A large state is written less often while much comes in: it holds up the stage for at most
             # a twentieth of the time, and Kafka for half of it.

@@ -104,6 +104,9 @@ class Settings(BaseSettings):
         description="Folder of detectors, policy and reference data.",
     )
     alertmanager_url: str | None = Field(None, description="Alertmanager to post alerts to; unset: none.")
+    alert_resend_interval: float = Field(
+        60.0, gt=0, le=3600, description="Seconds after which alerts that stand are posted to it again."
+    )
     pseudonym_key: SecretStr | None = Field(
         None, description="Key of the pseudonyms that replace staff identities at ingest, 16 bytes or more."
     )

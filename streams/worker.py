@@ -80,9 +80,8 @@ async def _run(
             return 0
         await asyncio.to_thread(ensure, settings)
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        post = notifier.post if notifier else None
         app = build_app(
-            settings, kinds, hosts, post, health, idempotent=idempotent, config_digest=config_digest
+            settings, kinds, hosts, notifier, health, idempotent=idempotent, config_digest=config_digest
         )
     finally:
         waiting.cancel()

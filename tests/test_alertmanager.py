@@ -15,7 +15,8 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from models.alert import Alert
+from models.alert import Alert, encode_alert
+from streams.active import MOST, Active
 from streams.alertmanager import Notifier, alert_annotations, alert_labels
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -175,6 +176,41 @@ async def test_an_amendment_that_changes_labels_ends_the_alert_under_the_old_one
     ended, current = server.got[1]
     assert (ended["labels"]["severity"], current["labels"]["severity"]) == ("high", "critical")
     assert datetime.fromisoformat(ended["endsAt"]) == NOW < datetime.fromisoformat(current["endsAt"])
+
+
+async def test_labels_that_another_worker_posted_are_ended_too(server: Server, notifier: Make) -> None:
+    one = notifier()
+    one.remember([alert()])
+    await one.post([alert(status="amended", severity="critical")])
+    assert [item["labels"]["severity"] for item in server.got[0]] == ["high", "critical"]
+
+
+async def test_what_stands_is_posted_again_with_its_first_times(server: Server, notifier: Make) -> None:
+    counted: list[tuple[str, int]] = []
+    one = notifier(hold=timedelta(days=2), observe=lambda *seen: counted.append(seen))
+    active, hour = Active(one.hold), timedelta(hours=1)
+    active.put([alert(1), alert(2), alert(3)], NOW - hour)
+    active.put([alert(2, status="withdrawn"), alert(3, status="amended", severity="low")], NOW)
+    await one.resend(active.due(NOW))
+    assert [item["labels"]["alert_id"] for item in server.got[0]] == [f"{1:032x}", f"{3:032x}"]
+    first = server.got[0][0]
+    assert datetime.fromisoformat(first["startsAt"]) == NOW - hour
+    assert datetime.fromisoformat(first["endsAt"]) == NOW - hour + timedelta(days=2)
+    assert counted == [("resent", 2)]
+    assert [found.alert_id for found, _ in active.due(NOW + timedelta(days=2) - hour)] == [f"{3:032x}"]
+    assert active.due(NOW + timedelta(days=2)) == []
+
+
+def test_the_alerts_of_the_last_days_are_recalled_and_memory_is_bounded() -> None:
+    active, now = Active(timedelta(days=7)), datetime.now(UTC).timestamp()
+    active.recall(encode_alert(alert(1)), now - 8 * 86_400)
+    active.recall(encode_alert(alert(2)), now - 6 * 86_400)
+    active.recall(encode_alert(alert(3)), now - 86_400)
+    active.recall(encode_alert(alert(3, status="withdrawn")), now - 3600)
+    active.recall(b"not an alert", now)
+    assert [found.alert_id for found in active] == [f"{2:032x}"]
+    active.put((alert(number) for number in range(MOST + 10)), datetime.now(UTC))
+    assert len(list(active)) == MOST
 
 
 @pytest.mark.parametrize("entity_kind", ["requester", "subject", "case"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Sequence
+from datetime import datetime, timedelta
 
 import pytest
 from faust.types import TP
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from models.alert import Alert
 from models.stage import Message, Record
+from streams.active import Active
 from streams.batches import Batch, BatchScheduler
 from streams.exits import Stop
 from streams.hosting import LocalStage
@@ -48,7 +50,7 @@ class Journal:
         self.state: dict[bytes, bytes] = {}
         self.order: list[str] = []
 
-    async def hand_over(self, messages: Sequence[Message]) -> Awaitable[object]:
+    async def hand_over(self, messages: Sequence[Message], arrived: float | None) -> Awaitable[object]:
         self.messages += messages
         return self._confirm(["message"] * len(messages))
 
@@ -251,11 +253,15 @@ async def test_alerts_are_done_once_posted_and_given_up_when_the_partition_goes(
     posted: list[Alert] = []
     gate = asyncio.Event()
 
-    async def post(alerts: Sequence[Alert]) -> None:
-        await gate.wait()
-        posted.extend(alerts)
+    class Gated:
+        async def post(self, alerts: Sequence[Alert]) -> None:
+            await gate.wait()
+            posted.extend(alerts)
 
-    target = AlertRunner(0, 0, post)
+        async def resend(self, posted: Sequence[tuple[Alert, datetime]]) -> None:
+            await gate.wait()
+
+    target = AlertRunner(0, 0, Gated(), Active(timedelta(days=7)))
     one = Batch(
         ONE,
         [Record(0, alert("officer1", 3, 0).value, NOW), Record(1, b"", NOW), Record(2, b"not an alert", NOW)],

@@ -31,6 +31,15 @@ OWN = {name: service for name, service in SERVICES.items() if "build" in service
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 PROMETHEUS: dict[str, Any] = yaml.safe_load((ROOT / "config/prometheus/prometheus.yml").read_text())
 RULES = sorted((ROOT / "config/prometheus/rules").glob("*.yml"))
+#: Of the series that Prometheus makes of alerts.
+ALERT_LABELS = ("alertname", "alertstate", "severity")
+RECORDED: dict[str, str] = {
+    rule["record"]: rule["expr"]
+    for path in RULES
+    for group in yaml.safe_load(path.read_text())["groups"]
+    for rule in group["rules"]
+    if "record" in rule
+}
 DASHBOARDS = sorted((ROOT / "config/grafana/dashboards").glob("*.json"))
 SECRET = re.compile(r"KEY|PASSWORD|SECRET|TOKEN|WEBHOOK")
 REFERENCE = re.compile(r"\$\{(\w+)(:[?-])?([^}]*)\}")
@@ -211,10 +220,15 @@ def queries(path: Path) -> list[str]:
 def test_rules_and_dashboards_ask_for_series_that_exist(path: Path) -> None:
     series = declared()
     for query in queries(path):
-        names = re.findall(r"probewatch_\w+", query)
+        recorded = re.findall(r"probewatch:\w+:\w+", query)
+        assert set(recorded) <= RECORDED.keys(), query
+        behind = " ".join([query, *(RECORDED[name] for name in recorded)])
+        names = re.findall(r"\bprobewatch_\w+", behind)
         assert set(names) <= series.keys(), query
         # Prometheus itself adds the last two; a grouping by anything else must be a label of the series.
-        labels = {"job", "instance"}.union(*(series[name] for name in names))
+        labels = {"job", "instance", *(ALERT_LABELS if "ALERTS" in query else ())}.union(
+            *(series[name] for name in names)
+        )
         grouped = {
             label.strip()
             for text in re.findall(r"\b(?:by|on) \(([^)]*)\)", query)
@@ -231,11 +245,20 @@ def test_the_health_of_the_program_goes_to_those_who_run_it() -> None:
         for path in RULES
         for group in yaml.safe_load(path.read_text())["groups"]
         for rule in group["rules"]
+        if "alert" in rule
     ]
     assert rules
+    pages: dict[str, set[str]] = {}
     for rule in rules:
-        assert rule["labels"]["team"] == "operations", rule["alert"]
-        assert {"summary", "description"} <= rule["annotations"].keys(), rule["alert"]
+        name, told = rule["alert"], rule["annotations"]
+        assert rule["labels"]["team"] == "operations", name
+        assert rule["labels"]["severity"] in ("warning", "critical"), name
+        assert told.keys() == {"summary", "description", "runbook_url"}, name
+        pages.setdefault(told["runbook_url"], set()).add(name)
+    assert set(pages) == {f"docs/runbooks/{page.name}" for page in (ROOT / "docs/runbooks").glob("*.md")}
+    for page, names in pages.items():
+        said = set(re.findall(r"`(Probewatch\w+)`", (ROOT / page).read_text()))
+        assert said == names, page
 
 
 # Their own tools
@@ -261,11 +284,13 @@ def test_promtool_accepts_the_configuration_and_the_rules() -> None:
 
 
 def test_every_rule_fires_on_its_trouble_and_stays_silent_without() -> None:
-    cases = (ROOT / "tests/data/prometheus_rules.yml").read_text()
+    files = sorted((ROOT / "tests/data").glob("prometheus_*.yml"))
+    cases = "".join(path.read_text() for path in files)
     for path in RULES:
         for name in re.findall(r"alert: (\w+)", path.read_text()):
             assert name in cases
-    check("promtool", "test", "rules", ROOT / "tests/data/prometheus_rules.yml")
+    for file in files:
+        check("promtool", "test", "rules", file)
 
 
 def test_amtool_accepts_the_configuration(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from models.alert import Alert
 from models.detectors import discover
 from models.search import Refusal, Search
-from streams import metrics
 from streams.__main__ import app
 from streams.adapters import adapters
+from streams.counting import exposition
 from streams.documentation import BLOCKS, UnknownBlock, events, filled, outdated
 from streams.documentation.tables import attribute_docs, table
 from streams.settings import PREFIX, Settings
@@ -176,6 +176,7 @@ def test_settings_and_series_that_are_named_exist(page: Path) -> None:
     text = page.read_text("utf-8")
     for name in re.findall(rf"{PREFIX}([A-Z_]+)", text):
         assert not name or name.lower() in Settings.model_fields, f"there is no setting {PREFIX}{name}"
-    known = set(re.findall(r"^# TYPE (\S+)", metrics.exposition().decode(), re.MULTILINE))
+    known = set(re.findall(r"^# TYPE (\S+)", exposition()[0].decode(), re.MULTILINE))
     for name in re.findall(r"`(probewatch_\w+)`", text):
-        assert name in known or f"{name}_total" in known, f"there is no series {name}"
+        family = re.sub(r"_(bucket|count|sum)$", "", name)
+        assert {name, f"{name}_total", family} & known, f"there is no series {name}"

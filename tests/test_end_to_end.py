@@ -93,6 +93,22 @@ def test_replay_accounts_for_every_line(replayed: Replayed) -> None:
     assert len(replayed.alerts.splitlines()) == told["alerts"]
 
 
+def test_replay_leaves_its_figures_for_node_exporter(replayed: Replayed, tmp_path: Path) -> None:
+    done = command(
+        "replay", "--config", replayed.file.parent / "config", "--input", replayed.file,
+        "--out", tmp_path / "alerts.jsonl", "--textfile", tmp_path / "replay.prom",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = (tmp_path / "replay.prom").read_text().splitlines()
+    figures = dict(line.rsplit(" ", 1) for line in lines if line[0] != "#")
+    for outcome in ("accepted", "refused", "late", "duplicate"):
+        told = float(figures[f'probewatch_replay_lines{{outcome="{outcome}"}}'])
+        assert told == replayed.summary[outcome]
+    alerts = [float(value) for name, value in figures.items() if name.startswith("probewatch_replay_alerts{")]
+    assert sum(alerts) == replayed.summary["alerts"]
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".prom"] == ["replay.prom"]
+
+
 def test_alerts_through_kafka_equal_replay_byte_for_byte(
     through: tuple[Live, Worker], replayed: Replayed
 ) -> None:

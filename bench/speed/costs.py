@@ -2,7 +2,8 @@
 
 Both stages run in this process, one after the other and without Kafka, over a big city. Parts that are
 called once for a batch, a pack or a day are timed; a part does not count what parts inside it take,
-so the parts add up to the whole. The worker's own share, reading and writing Kafka, is in `throughput`.
+so the parts add up to the whole. Of the worker's own share only the metrics are here, counted as it
+counts them; reading and writing Kafka is in `throughput`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ import typer
 from bench.figures import Figure, Report
 from bench.in_process import stages
 from bench.inputs import city
-from streams import collector
+from models.pipeline import Pipeline
+from models.stage import Message, Output
+from streams import collector, logs
+from streams.counting import count_batch, show_figures
 from streams.replay import AT_ONCE
 
 #: Searches after which the state that changed is taken, about as often as by a worker at full speed.
@@ -80,7 +84,16 @@ def watched(clock: Clock) -> Iterator[None]:
             parts.append((kind, "close", own("closing a day")))
             if kind.observe is not Detector.observe:
                 parts.append((kind, "observe", own("as they come")))
+    told = Pipeline.noted
+    metrics = clock.timed(fixed("worker: metrics"), count_batch)
+
+    def counted(machine: Pipeline, output: Output) -> list[Message]:
+        """As a worker would count it."""
+        metrics("watch", output, len(output.messages), 0.01, 0.01)
+        return told(machine, output)
+
     with ExitStack() as stack:
+        stack.enter_context(patch.object(Pipeline, "noted", counted))
         for owner, name, part in parts:
             stack.enter_context(patch.object(owner, name, clock.timed(part, getattr(owner, name))))
         yield
@@ -96,16 +109,20 @@ def bench(
         lines = city(Path(folder), searches, seed).read_bytes().splitlines()
         machine = stages(Path(folder))
         collector.calm()
+        logs.configure(level="WARNING")
+        show = clock.timed(lambda _: "worker: metrics", show_figures)
         clock.seconds.clear()
         for first in range(0, len(lines), AT_ONCE):
             machine.feed(lines[first : first + AT_ONCE])
             if first % CHECKPOINT_EVERY < AT_ONCE:
                 machine.ingest.snapshot(full=False)
                 machine.watch.snapshot(full=False)
+                show("watch", 0, machine.watch.gauges(), 0.0)
     accepted = machine.counts.get(("accepted", ""), 0)
     whole = sum(clock.seconds.values())
+    share = clock.seconds["worker: metrics"] / whole
     figures = [Figure("us_a_search", "both stages", [whole / accepted * 1e6], "µs a search")]
     for part, seconds in sorted(clock.seconds.items(), key=lambda item: -item[1]):
         name = "".join(letter if letter.isalnum() else "_" for letter in part)
         figures.append(Figure(name, part, [seconds / accepted * 1e6], "µs a search"))
-    return Report("costs", figures, facts={"searches": accepted})
+    return Report("costs", figures, facts={"searches": accepted, "metrics_share": f"{share:.2%}"})

@@ -33,6 +33,7 @@ from msgspec import Meta, Struct
 
 from models.alert import EntityKind, Finding, Kind
 from models.columns import distinct
+from models.p_values import PValues
 from models.search import Search
 from models.windows import Arrivals, Day
 
@@ -78,6 +79,8 @@ class Detector(ABC):
         self.settings = settings
         self.reference = reference
         self.agency_id = agency_id
+        #: To be told the p-values of all keys that `close` judges, by detectors that work them all out.
+        self.p_values = PValues()
 
     @property
     def about(self) -> EntityKind:
@@ -111,6 +114,10 @@ class Detector(ABC):
         """Called after `close` with those of its findings that were not held back by the budget, for
         those detectors whose state remembers what is known already. Default: nothing."""
         return
+
+    def figures(self) -> Mapping[tuple[str, str], float]:
+        """Figures of the last closed day for operations to show, (name, unit) -> number. Default: none."""
+        return {}
 
     @abstractmethod
     def snapshot(self) -> dict[str, bytes]:

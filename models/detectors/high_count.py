@@ -157,6 +157,7 @@ class HighCount(Detector):
             episode_days=settings.episode_days,
         )
         self._service = Service(self._counts, self.reference.roster.of(self.agency_id), settings.over)
+        self._told: Expectation | None = None
         self._evidence = RecentEvidence()
         by_person = settings.by == "requester" and settings.of == "cases"
         self._cases = RecentCases(settings.case_days) if by_person else None
@@ -212,6 +213,8 @@ class HighCount(Detector):
 
         judged = self._rule.judged(counts, day.number)
         p, place = self._rule.p_values(told, judged)
+        self.p_values.add(p[judged[list(self._rule.places)].any(axis=0)])
+        self._told = told
         matched = None
         if self.settings.calendar:
             among = self._rule.counted(told) & judged
@@ -329,6 +332,18 @@ class HighCount(Detector):
             for event in calendar.on(self.agency_id, number)
             if event.weight >= least
         )
+
+    def figures(self) -> Mapping[tuple[str, str], float]:
+        """Of units: the searches or cases of the last closed day, and how many were expected."""
+        if self.settings.by != "unit" or self._told is None:
+            return {}
+        day = (self._told.observed[0], self._told.mean[0])
+        return {
+            (name, unit): float(values[row])
+            for name, values in zip(("unit_observed", "unit_expected"), day, strict=True)
+            for unit, row in self._counts.history.rows.items()
+            if row < len(values)
+        }
 
     def snapshot(self) -> dict[str, bytes]:
         """Blocks of the counts, the evidence and the cases; see `models.statistics`."""

@@ -222,6 +222,7 @@ class Share(Detector):
             anew = np.where(fresh, np.minimum(anew, p), anew)
             which = np.where(p < best, place, which)
             best = np.minimum(best, p)
+        self.p_values.add(best[self._judged(rows, day.number)].min(axis=1))
         told = shares.told[rows]
         told[anew <= settings.alpha] = day.number
         shares.told[rows] = told

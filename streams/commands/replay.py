@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -49,6 +50,10 @@ def replay_command(
     everything: Annotated[
         bool, typer.Option("--all", help="Write every version of every alert, withdrawn ones too.")
     ] = False,
+    textfile: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="Write figures for node_exporter to this file, NAME.prom."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
 ) -> None:
     """Judge files of events as the workers would, and write the alerts that stand in the end.
@@ -63,7 +68,9 @@ def replay_command(
     from streams.commands.config import SHIPPED
     from streams.configuration import load
     from streams.stages import pipeline, pseudonyms, stage_kinds
+    from streams.textfile import write_replay
 
+    began = time.monotonic()
     if out.resolve() in {file.resolve() for file in files}:
         raise typer.BadParameter("--out must be another file than the input")
     try:
@@ -101,15 +108,19 @@ def replay_command(
     except HostDied as error:
         console.print(f"{error}; nothing was written", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(FAILURE) from None
-    try:
-        _write(result, out, everything)
-    except OSError as error:
-        console.print(f"cannot write {out}: {error.strerror}", style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(FAILURE) from None
     counts = {
         name: sum(number for (key, _), number in machine.counts.items() if key == name)
         for name in ("accepted", "refused", "late", "duplicate")
     }
+    try:
+        _write(result, out, everything)
+        if textfile is not None:
+            took = time.monotonic() - began
+            write_replay(textfile, counts, result.standing.alerts(), took, configuration.digest)
+    except OSError as error:
+        name = error.filename or out
+        console.print(f"cannot write {name}: {error.strerror}", style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(FAILURE) from None
     _report(result, out, counts)
     rationed = _rationed(machine.counts, configuration.budget)
     unknown = [name for name in machine.agencies if name not in configuration.reference.agencies]

@@ -33,8 +33,8 @@ def register(app: typer.Typer) -> None:
         from streams.alertmanager import Notifier
         from streams.commands.config import SHIPPED
         from streams.configuration import load
+        from streams.counting import count_posting, declare
         from streams.fitting import fitted
-        from streams.metrics import count_posting
         from streams.stages import chosen, pseudonyms, stage_kinds
         from streams.worker import run
 
@@ -49,5 +49,8 @@ def register(app: typer.Typer) -> None:
             exits.log.warning(sentence)
         url = settings.alertmanager_url
         notifier = Notifier(url, observe=count_posting) if url else None
-        kinds = fitted(stage_kinds(settings, configuration), chosen(configuration))
+        detectors = chosen(configuration)
+        alphas = {one.name: one.settings.alpha for one in detectors if hasattr(one.settings, "alpha")}
+        declare(configuration.reference.agencies, configuration.reference.sources, alphas)
+        kinds = fitted(stage_kinds(settings, configuration), detectors)
         raise typer.Exit(run(settings, kinds, notifier, config_digest=configuration.digest))

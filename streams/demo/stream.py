@@ -29,7 +29,7 @@ class Feeding:
         """Event time reached, epoch seconds."""
         self._stop = threading.Event()
         self._settings, self._file, self._found = settings, file, found
-        self._pace = Pace(speed=length / seconds)
+        self.pace = Pace(speed=length / seconds)
         self._thread = threading.Thread(target=self._run, name="feeding", daemon=True)
 
     @property
@@ -53,7 +53,7 @@ class Feeding:
             try:
                 with Sender(producer, "searches.raw", self._file.with_suffix(".unsent")) as sender:
                     self.delivery = sender.delivery
-                    for _ in pump(self._until_stopped(ticker), sender, self._pace, ticker):
+                    for _ in pump(self._until_stopped(ticker), sender, self.pace, ticker):
                         self.now = ticker.now
             finally:
                 producer.close(timeout=5)

@@ -13,6 +13,7 @@ from pathlib import Path
 from streams.documentation.alerts import alert_table
 from streams.documentation.detectors import detector_chapters
 from streams.documentation.events import event_table, refusal_table
+from streams.documentation.monitoring import panel_table, rule_table
 from streams.documentation.operations import metric_table, setting_table, topic_table
 
 #: What each block holds.
@@ -21,7 +22,9 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "detectors": detector_chapters,
     "events": event_table,
     "metrics": metric_table,
+    "panels": panel_table,
     "refusals": refusal_table,
+    "rules": rule_table,
     "settings": setting_table,
     "topics": topic_table,
 }

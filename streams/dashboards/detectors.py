@@ -1,0 +1,87 @@
+"""*Detectors*: do their p-values fall as they should, and do they raise no more than they promise?"""
+
+from __future__ import annotations
+
+from streams.dashboards.panels import Dashboard, Panel, Row, one
+
+DETECTORS = Dashboard(
+    "probewatch-detectors",
+    "Probewatch: Detectors",
+    "Whether the detectors keep what they promise: calibration, promised and raised alerts, drift.",
+    [
+        Row(
+            "Calibration",
+            [
+                Panel(
+                    "Share of p-values at or below 0.01, over 0.01",
+                    "1 is as promised, below 1 is cautious, far above 1 is drift. Days closed within a week.",
+                    one(
+                        'sum by (detector) (increase(probewatch_p_value_bucket{le="0.01"}[7d]))'
+                        " / sum by (detector) (increase(probewatch_p_value_count[7d])) / 0.01",
+                        "{{detector}}",
+                    ),
+                    width=24,
+                ),
+                Panel(
+                    "Share of p-values at or below 0.001",
+                    "The rule ProbewatchDetectorDrift fires above 0.01.",
+                    one("probewatch:p_value_tail:ratio_increase7d", "{{detector}}"),
+                    unit="percentunit",
+                ),
+                Panel(
+                    "Where p-values fall",
+                    "All detectors together, share at or below each bound.",
+                    one(
+                        "sum by (le) (increase(probewatch_p_value_bucket[7d]))"
+                        " / scalar(sum(increase(probewatch_p_value_count[7d])))",
+                        "{{le}}",
+                    ),
+                    "table",
+                    unit="percentunit",
+                ),
+            ],
+        ),
+        Row(
+            "Promised and raised",
+            [
+                Panel(
+                    "Alerts of a week: raised",
+                    "Final alerts of anomaly detectors.",
+                    one("probewatch:findings:increase7d", "{{detector}}"),
+                    stacked=True,
+                ),
+                Panel(
+                    "Alerts of a week: promised at most when nothing is wrong",
+                    "Keys that were judged times alpha.",
+                    one("probewatch:findings_promised:increase7d", "{{detector}}"),
+                    stacked=True,
+                ),
+                Panel(
+                    "Alpha",
+                    "As config/detectors.yaml has it.",
+                    one("max by (detector) (probewatch_detector_alpha_ratio)", "{{detector}}"),
+                    "table",
+                ),
+                Panel(
+                    "Keys judged a day, of days that closed within a week",
+                    "Officers, units or tools with history enough.",
+                    one("sum by (detector) (increase(probewatch_p_value_count[7d])) / 7", "{{detector}}"),
+                ),
+                Panel(
+                    "Withdrawn alerts, share of all new ones",
+                    "The fast lane spoke, and the complete day did not support it.",
+                    one(
+                        'sum by (detector) (increase(probewatch_alerts_total{status="withdrawn"}[7d]))'
+                        " / sum by (detector)"
+                        ' (increase(probewatch_alerts_total{status=~"provisional|final"}[7d])) > 0'
+                        " or vector(0)",
+                        "{{detector}}",
+                    ),
+                    unit="percentunit",
+                    width=24,
+                ),
+            ],
+        ),
+    ],
+    last="7d",
+)

@@ -1,0 +1,135 @@
+"""What `docker compose up` would start, as processes: a broker, two workers, Prometheus, Alertmanager; and
+the simulated police years that flow through it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import yaml
+from kafka import KafkaProducer
+
+from bench.simulator.generate import build, simulate
+from streams.broker import EmbeddedBroker
+from streams.demo.stream import Feeding
+from streams.demo.worker import ROOT, Worker, running, wait_until_ready
+from streams.produce import Pace
+from streams.settings import load_settings
+from streams.survey import survey
+from streams.topics import ensure
+from tests.prometheus.servers import (
+    ALERTMANAGER,
+    Webhook,
+    alertmanager,
+    prometheus,
+    require,
+)
+
+#: Seconds that the simulated years take.
+FLOW = 75.0
+#: An agency of its own for incidents that are staged now, so that they are a notification of their own.
+STAGED = "staged-pd"
+
+
+class Site:
+    """All of it running. `worker_2` can be killed and started anew, Alertmanager stopped and started."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.folder = folder
+        self._stack = stack
+        self.place = folder / "simulated"
+        simulate(build("demo", 0, 2), self.place, ROOT / "config")
+        self._declare()
+        broker = stack.enter_context(EmbeddedBroker())
+        self.environment = {
+            "PROBEWATCH_BROKER": broker.url,
+            "PROBEWATCH_PARTITIONS": "4",
+            "PROBEWATCH_TICKS": "off",
+            "PROBEWATCH_SESSION_TIMEOUT": "6",
+            "PROBEWATCH_CONFIG_DIR": str(self.place),
+            "PROBEWATCH_DATA_DIR": str(folder / "data"),
+            "PROBEWATCH_ALERTMANAGER_URL": ALERTMANAGER,
+            "PROBEWATCH_ALERT_RESEND_INTERVAL": "3",
+            "PROBEWATCH_LOG_FORMAT": "json",
+        }
+        known = {name[len("PROBEWATCH_") :].lower(): value for name, value in self.environment.items()}
+        self.settings = load_settings(**known, topics_create=True)
+        ensure(self.settings)
+        self.webhook = Webhook()
+        stack.callback(self.webhook.close)
+        self.alertmanager = ExitStack()
+        stack.callback(self.alertmanager.close)
+        self.start_alertmanager()
+        self.worker_1 = stack.enter_context(self._worker(6066))
+        self.second = ExitStack()
+        stack.callback(self.second.close)
+        self.worker_2 = self.start_second()
+        stack.enter_context(prometheus(folder))
+        for worker in (self.worker_1, self.worker_2):
+            wait_until_ready(worker, 60)
+        self.producer = KafkaProducer(bootstrap_servers=self.settings.brokers)
+        stack.callback(self.producer.close)
+
+    def _declare(self) -> None:
+        file = self.place / "agencies.yaml"
+        listed = yaml.safe_load(file.read_text())["agencies"]
+        listed.append({**listed[0], "agency_id": STAGED})
+        file.write_text(json.dumps({"agencies": listed}))  # which is YAML too
+
+    def _worker(self, port: int) -> AbstractContextManager[Worker]:
+        return running(self.environment, port, self.folder / f"worker-{port}-{time.monotonic():.0f}.log")
+
+    def start_second(self) -> Worker:
+        """Start the second worker."""
+        self.worker_2 = self.second.enter_context(self._worker(6067))
+        return self.worker_2
+
+    def kill_second(self) -> None:
+        """Kill it without a word."""
+        self.worker_2.process.kill()
+        self.second.close()
+
+    def start_alertmanager(self) -> None:
+        """Start Alertmanager; it knows no alert."""
+        self.alertmanager.enter_context(alertmanager(self.folder, self.webhook.url))
+
+    def stop_alertmanager(self) -> None:
+        """Stop it."""
+        self.alertmanager.close()
+
+    def flow(self, pace: Pace | None = None) -> Feeding:
+        """Begin to send the simulated years, evenly if nothing else is said."""
+        file = self.place / "events.jsonl"
+        feeding = Feeding(self.settings, file, survey([file]), FLOW)
+        feeding.pace = pace or feeding.pace
+        self._stack.callback(feeding.stop)
+        feeding.start()
+        return feeding
+
+    def send(self, *values: bytes) -> None:
+        """Send messages to searches.raw."""
+        for value in values:
+            self.producer.send("searches.raw", value, key=b"staged")
+        self.producer.flush(10)
+
+    def stage(self, event_id: str) -> None:
+        """A search, now, in a tool that nobody approved."""
+        first = json.loads((self.place / "events.jsonl").open().readline())
+        changed = {
+            "event_id": event_id, "event_time": datetime.now(UTC).isoformat(), "source_id": "staged",
+            "agency_id": STAGED, "tool": "Clearview AI", "requester_id": f"officer-{event_id}",
+            "source_sequence": None,
+        }  # fmt: skip
+        self.send(json.dumps({**first, **changed}).encode())
+
+
+@contextmanager
+def site(folder: Path) -> Iterator[Site]:
+    """A running site. Raises ServersMissing."""
+    require()
+    with ExitStack() as stack:
+        yield Site(folder, stack)
