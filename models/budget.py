@@ -29,7 +29,7 @@ from models.alert import EntityKind
 from models.statistics.tail import Law, Tail
 
 #: Kinds of entities that are no people, few of which are tested beside many people.
-GROUPS: frozenset[EntityKind] = frozenset({"unit", "agency", "tool"})
+GROUPS: frozenset[EntityKind] = frozenset({"unit", "agency", "tool", "area"})
 
 
 #: A provisional alert needs a chance so many times smaller: one that is withdrawn costs trust.

@@ -116,6 +116,15 @@ class DemonstrationSpike(Detector):
         self._picked = compile_condition(self.settings.picked)
         self._reset()
 
+    @property
+    def about(self) -> EntityKind:
+        """Places and the city."""
+        return "agency"
+
+    def tested(self, day: Day) -> int:
+        """Entries of the calendar whose window ended with the day."""
+        return len(self._events(day.number - AFTER))
+
     def _reset(self) -> None:
         self._counts = Counts((1, LENGTH), self.settings.half_life_days, pooled=False, shared=False)
         self._evidence = RecentEvidence()

@@ -112,6 +112,7 @@ class HighCount(Detector):
     """
 
     function = "high_count"
+    version = 2
     settings_type = HighCountSettings
     judging = Detector.judging | {
         "alpha",

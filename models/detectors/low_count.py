@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 from msgspec import Meta
 
-from models.alert import Finding
+from models.alert import EntityKind, Finding
 from models.days import LocalDays
 from models.detectors.base import Day, Detector, Settings
 from models.statistics.negative_binomial import central_interval
@@ -94,6 +94,7 @@ class LowCount(Detector):
         self._reset()
 
     def _reset(self) -> None:
+        self._tested = 0
         own, reference = self.settings, self.reference
         self._weekly = Weekly(
             own.by, own.window_weeks, own.lag_weeks, own.half_life_weeks, reference.roster.of(self.agency_id),
@@ -103,15 +104,26 @@ class LowCount(Detector):
     def close(self, day: Day) -> Iterable[Finding]:
         """Count the day; on Sundays judge all keys."""
         told = self._weekly.close(day)
-        weeks = self._weekly.weeks
+        weeks, self._tested = self._weekly.weeks, 0
         if day.number - weeks.first_day < self.settings.minimum_history_days:
             return []
         found = self._pauses(day) if self.settings.by != "requester" else {}
+        if self.settings.by != "requester" or told is not None:
+            self._tested = int(weeks.active.sum())
         if told is not None:
             for row, finding in self._shortfalls(day, told).items():
                 if row not in found or finding.score > found[row].score:
                     found[row] = finding
         return sorted(found.values(), key=lambda finding: finding.entity)
+
+    @property
+    def about(self) -> EntityKind:
+        """Those whose searches are counted."""
+        return self.settings.by
+
+    def tested(self, day: Day) -> int:
+        """Those with a past that were compared when the day closed: of people on most days none."""
+        return self._tested
 
     def _pauses(self, day: Day) -> dict[int, Finding]:
         """Keys that have not been seen for longer than they should: told as long as it lasts."""

@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import Meta
 from scipy.special import ndtr
 
-from models.alert import Finding
+from models.alert import EntityKind, Finding
 from models.days import LocalDays
 from models.detectors.base import Day, Detector, Settings
 from models.statistics.negative_binomial import Floats, Ints, central_interval
@@ -94,6 +94,7 @@ class Poisoning(Detector):
         self._reset()
 
     def _reset(self) -> None:
+        self._tested = 0
         own, reference = self.settings, self.reference
         self._weekly = Weekly(
             own.by, (1, *own.window_weeks), own.lag_weeks, own.half_life_weeks,
@@ -103,7 +104,7 @@ class Poisoning(Detector):
     def close(self, day: Day) -> Iterable[Finding]:
         """Count the day; on Sundays judge all keys."""
         told = self._weekly.close(day)
-        weeks = self._weekly.weeks
+        weeks, self._tested = self._weekly.weeks, 0
         if told is None or day.number - weeks.first_day < self.settings.minimum_history_days:
             return []
         level = told.p_values(low=False)[1:]
@@ -116,11 +117,21 @@ class Poisoning(Detector):
         least = np.maximum(p.min(axis=0), LEAST_P)
         both = np.minimum(1.0, least * len(self.settings.window_weeks))
         judged = np.flatnonzero(told.ripe[1:].any(axis=0))
+        self._tested = len(judged)
         if self.settings.by == "requester":
             both[judged] = np.maximum(both[judged], self._weekly.chances(-np.log(least[judged])))
         raised = judged[both[judged] <= self.settings.alpha]
         found = [self._finding(day, told, row, int(place[row]), float(both[row])) for row in raised.tolist()]
         return sorted(found, key=lambda finding: finding.entity)
+
+    @property
+    def about(self) -> EntityKind:
+        """Those whose searches are counted."""
+        return self.settings.by
+
+    def tested(self, day: Day) -> int:
+        """Those with a past that were compared when the day closed: on most days none."""
+        return self._tested
 
     def _finding(self, day: Day, told: Compared, row: int, place: int, p: float) -> Finding:
         weekly = self._weekly
