@@ -22,7 +22,7 @@ import numpy as np
 from models.detectors.high_count import HighCountSettings
 from models.statistics.counts import Counts
 from models.statistics.negative_binomial import Floats, Ints
-from models.statistics.rule import Rule
+from models.statistics.rule import Rule, factors
 
 LEVELS = (1e-2, 1e-3, 1e-4)
 FIRST = datetime(2019, 1, 1, tzinfo=UTC).toordinal()
@@ -55,6 +55,7 @@ def rule_of(counts: Counts, settings: HighCountSettings) -> Rule:
     windows = counts.windows.tolist()
     return Rule(
         places=tuple(windows.index(length) for length in settings.windows),
+        factor=factors(settings.windows),
         alpha=settings.alpha,
         minimum_count=settings.minimum_count,
         minimum_history_days=settings.minimum_history_days,

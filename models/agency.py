@@ -19,7 +19,8 @@ import numpy as np
 from msgspec import Struct
 
 from models.alert import Alert, Finding
-from models.book import Book, Reporter, episodes_longest
+from models.book import Book, Reporter, episodes_longest, key_of
+from models.budget import Budget, BudgetSettings, Candidate, Stanza
 from models.columns import Ints, Packed, Rows, Table, distinct, pack_exactly, unpack
 from models.days import LocalDays
 from models.detectors.base import Detector, Found
@@ -95,6 +96,7 @@ class Agency:
         lateness: float,
         detectors: Sequence[Detector],
         book: Book,
+        budget: BudgetSettings | None = None,
     ) -> None:
         self.agency_id = agency_id
         self._days = days
@@ -110,6 +112,9 @@ class Agency:
         self._rules = tuple(pair for pair in pairs if pair[0].kind == "policy")
         self._weighers = tuple(pair for pair in pairs if type(pair[0]).weigh is not Detector.weigh)
         self._book = book
+        self._budget = Budget(budget, _rationed(self._detectors)) if budget is not None else None
+        self.rationed = Counter[str]()
+        """New findings that the budget told or held back, and days that it judged, since last asked."""
         self._state = _State(None, dict.fromkeys(sources, NEVER), {})
         self._open: dict[int, OpenDay] = {}
         self._changed = {"book", "detectors"}
@@ -198,11 +203,22 @@ class Agency:
         ]
         for place, index, finding in sorted(found, key=itemgetter(0, 1)):
             day_start, at = self._days.start(int(intake.days[place])), float(intake.times[place])
-            alert = self._book.note(self._observers[index][1], finding, day_start, at)
+            named = self._observers[index][1]
+            if not self._affords(named, finding, day_start):
+                continue
+            alert = self._book.note(named, finding, day_start, at)
             if alert is not None:
                 said.append((place, alert))
                 self._changed.add("book")
         intake.alerts += (alert for _, alert in sorted(said, key=itemgetter(0)))
+
+    def _affords(self, named: Reporter, finding: Finding, day_start: float) -> bool:
+        """Whether a finding of the fast lane can go out before its day is complete."""
+        budget = self._budget
+        if budget is None or finding.p_value is None or named.kind != "anomaly":
+            return True
+        most = budget.settings.alerts_a_day
+        return finding.p_value <= budget.line(named.name) and self._book.noted_on(day_start) < most
 
     def _keep(self, number: int, intake: _Intake, places: Ints) -> Arrivals | None:
         """Put searches into their open day, repeats left out."""
@@ -263,15 +279,54 @@ class Agency:
         def tell(named: Reporter, findings: Iterable[Finding]) -> None:
             alerts.extend(self._book.close(named, findings, day.start, day.end, day.end + self._lateness))
 
-        for detector, named in zip(self._detectors, self._named, strict=True):
-            findings = list(detector.close(day))
-            all_found += (Found(named.name, finding) for finding in findings)
+        found = [list(detector.close(day)) for detector in self._detectors]
+        kept, held = self._ration(day, found)
+        for detector, named, own, said in zip(self._detectors, self._named, found, kept, strict=True):
+            all_found += (Found(named.name, finding) for finding in own)
             for place, count in detector.p_values.take().items():
                 self._counts["p_values", f"{named.name}|{place}"] += count
-            tell(named, findings)
+            detector.told(day, said)
+            tell(named, said)
         for detector, named in self._weighers:
             tell(named, detector.weigh(day, all_found))
-        return alerts + self._book.end_day(day.start, day.end, episodes_longest(self._named))
+        return alerts + self._book.end_day(day.start, day.end, episodes_longest(self._named), held)
+
+    def _ration(
+        self, day: Day, found: Sequence[list[Finding]]
+    ) -> tuple[Sequence[list[Finding]], frozenset[str]]:
+        """What of each detector's findings is told, and the keys of what the budget holds back."""
+        budget = self._budget
+        if budget is None:
+            return found, frozenset()
+        places = [
+            (which, finding)
+            for which, (named, own) in enumerate(zip(self._named, found, strict=True))
+            for finding in own
+            if named.kind == "anomaly" and finding.p_value is not None
+        ]
+        candidates = [
+            Candidate(
+                self._named[which].name,
+                key_of(self._named[which], finding),
+                finding.p_value or 0.0,
+                self._book.amends(self._named[which], finding, day.start),
+            )
+            for which, finding in places
+        ]
+        tests = {one.name: one.tested(day) for one in self._detectors if one.name in budget.stanzas}
+        told = budget.close(day.number, tests, candidates)
+        held = {id(finding) for (_, finding), kept in zip(places, told, strict=True) if not kept}
+        new = [kept for one, kept in zip(candidates, told, strict=True) if not one.running]
+        self.rationed.update(told=sum(new), held=len(new) - sum(new), days=1)
+        self._draw_lines()
+        keys = {one.key for one, kept in zip(candidates, told, strict=True) if not kept}
+        return [[finding for finding in own if id(finding) not in held] for own in found], frozenset(keys)
+
+    def _draw_lines(self) -> None:
+        """Tell the detectors what may go out before its day is complete."""
+        if self._budget is not None:
+            for detector in self._detectors:
+                detector.line = self._budget.line(detector.name)
 
     def snapshot(self, *, full: bool) -> dict[str, bytes]:
         """Blocks `state`, `book`, `open/N` for each open day, `detector/NAME/BLOCK`."""
@@ -279,6 +334,8 @@ class Agency:
         blocks = {"state": _pack(self._state)}
         if full or "book" in changed:
             blocks["book"] = self._book.snapshot()
+        if self._budget is not None and (full or "detectors" in changed):
+            blocks["budget"] = self._budget.snapshot()
         for number, day in self._open.items():
             if full or number in self._touched:
                 blocks[f"open/{number}"] = _pack(pack_exactly(day))
@@ -312,6 +369,8 @@ class Agency:
         try:
             self._state = msgspec.msgpack.decode(blocks["state"], type=_State)
             self._book.restore(blocks["book"])
+            if self._budget is not None and "budget" in blocks:
+                self._budget.restore(blocks["budget"])
             for name, block in blocks.items():
                 if name.startswith("open/"):
                     day = self._open[int(name[5:])] = OpenDay(int(name[5:]))
@@ -330,10 +389,20 @@ class Agency:
                 detector.restore(own)
             except ValueError as error:
                 raise ValueError(f"detector {detector.name}: {error}") from error
+        self._draw_lines()
         again = [Arrivals(day, 0, np.arange(len(day))) for _, day in sorted(self._open.items())]
         for observe, _ in self._observers:
             for _ in observe(again):
                 pass  # told before
+
+
+def _rationed(detectors: Iterable[Detector]) -> list[Stanza]:
+    """The detectors whose findings have p-values: those with an alpha."""
+    return [
+        Stanza(one.name, one.about, float(alpha), one.settings.episode_days)
+        for one in detectors
+        if one.kind == "anomaly" and (alpha := getattr(one.settings, "alpha", None)) is not None
+    ]
 
 
 def _digest(block: bytes) -> bytes:

@@ -10,7 +10,7 @@ searches alone, never on the order in which they came.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 from msgspec import Struct
@@ -69,7 +69,7 @@ class Book:
     def note(self, detector: Reporter, finding: Finding, day_start: float, at: float) -> Alert | None:
         """A finding of the fast lane, made at `at` (event time) in the open day that began at
         `day_start`. None when an alert that is already out covers it."""
-        key = _key(detector, finding)
+        key = key_of(detector, finding)
         reach = detector.episode_days * DAY
         episode = self._episodes.get(key)
         if episode is not None and day_start - episode.ended <= reach:
@@ -81,6 +81,13 @@ class Book:
         alert = self._alert(detector, finding, status, at, day_start)
         self._noted[alert.alert_id] = Noted(alert, key, day_start)
         return alert
+
+    def amends(self, detector: Reporter, finding: Finding, day_start: float) -> bool:
+        """Whether a finding of the complete day that began at `day_start` belongs to an alert that is out."""
+        episode = self._episodes.get(key_of(detector, finding))
+        return episode is not None and (
+            finding.opened is not None or day_start - episode.ended <= detector.episode_days * DAY
+        )
 
     def close(
         self,
@@ -94,11 +101,9 @@ class Book:
         time at which the day could be known to be complete."""
         alerts = []
         for finding in findings:
-            key = _key(detector, finding)
+            key = key_of(detector, finding)
             episode = self._episodes.get(key)
-            if episode is not None and (
-                finding.opened is not None or day_start - episode.ended <= detector.episode_days * DAY
-            ):
+            if episode is not None and self.amends(detector, finding, day_start):
                 alert = _amended(
                     episode.alert, self._alert(detector, finding, "amended", decided_at, day_start)
                 )
@@ -122,8 +127,11 @@ class Book:
         identity = alert_id(detector.name, self._agency_id, finding.entity, which, finding.first_seen)
         return msgspec.structs.replace(alert, alert_id=identity)
 
-    def end_day(self, day_start: float, day_end: float, longest: int) -> list[Alert]:
-        """Withdraw what the complete day did not confirm; forget episodes older than `longest` days."""
+    def end_day(
+        self, day_start: float, day_end: float, longest: int, held: Collection[str] = ()
+    ) -> list[Alert]:
+        """Withdraw what the complete day did not confirm; forget episodes older than `longest` days.
+        `held` are the keys of what it confirmed and the budget of alerts held back."""
         alerts = []
         for identity in sorted(name for name, noted in self._noted.items() if noted.day_start <= day_start):
             noted = self._noted.pop(identity)
@@ -131,11 +139,20 @@ class Book:
             why = "the complete window does not support it"
             if episode is not None and episode.ended == day_end:
                 why = f"it belongs to alert {episode.alert.alert_id}"
+            elif noted.key in held:
+                why = "stronger findings of the day used up the budget of alerts"
             said = f"Withdrawn, because {why}. It said: {alert.explanation}"
             alerts.append(msgspec.structs.replace(alert, status="withdrawn", explanation=said))
         for key in [k for k, e in self._episodes.items() if day_end - e.ended > (longest + 1) * DAY]:
             del self._episodes[key]
         return alerts
+
+    def noted_on(self, day_start: float) -> int:
+        """Provisional alerts of the open day that began at `day_start`."""
+        return sum(
+            noted.day_start == day_start and noted.alert.status == "provisional"
+            for noted in self._noted.values()
+        )
 
     def open_alerts(self) -> int:
         """Alerts that went out and await the end of their window."""
@@ -186,7 +203,8 @@ class Book:
         )
 
 
-def _key(detector: Reporter, finding: Finding) -> str:
+def key_of(detector: Reporter, finding: Finding) -> str:
+    """What findings of one episode have in common."""
     opened = "" if finding.opened is None else f"{finding.opened:.6f}"
     return "\x1f".join((detector.name, finding.entity, finding.clause or "", opened))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from models.alert import Alert, decode_alert, encode_alert
+from models.budget import BudgetSettings
 from models.ingest import IngestStage
 from models.panel import Chosen, Panel
 from models.pseudonym import Pseudonyms
@@ -26,10 +27,11 @@ class Pipeline:
         config_digest: str,
         *,
         pseudonyms: Pseudonyms | None = None,
+        budget: BudgetSettings | None = None,
     ) -> None:
         panel = Panel(chosen, reference)
         self.ingest = IngestStage(reference, panel.source, config_digest, pseudonyms=pseudonyms)
-        self.watch = WatchStage(reference, panel.agency, config_digest)
+        self.watch = WatchStage(reference, panel.agency, config_digest, budget)
         self.counts: dict[tuple[str, str], int] = {}
         self._offset = 0
         self._packs = 0

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from models.agency import NEVER, Agency
 from models.alert import encode_alert
 from models.book import Book
+from models.budget import BudgetSettings
 from models.days import LocalDays
 from models.detectors.base import Detector
 from models.packing import Pack, decode_pack
@@ -29,8 +30,15 @@ class WatchStage:
 
     version = VERSION
 
-    def __init__(self, reference: Reference, detectors: Detectors, config_digest: str) -> None:
+    def __init__(
+        self,
+        reference: Reference,
+        detectors: Detectors,
+        config_digest: str,
+        budget: BudgetSettings | None = None,
+    ) -> None:
         self._reference = reference
+        self._budget = budget
         self._detectors = detectors
         self._digest = config_digest
         self._agencies: dict[str, Agency] = {}
@@ -61,6 +69,10 @@ class WatchStage:
                 output.count("repeats", by=repeats)
             for (name, label), number in agency.counts().items():
                 output.count(name, label, number)
+            for what, number in agency.rationed.items():
+                if number:
+                    output.count(f"budget_{what}", by=number)
+            agency.rationed.clear()
         return output
 
     def _agency(self, agency_id: str) -> Agency:
@@ -76,6 +88,7 @@ class WatchStage:
             lateness=late * HOUR,
             detectors=self._detectors(agency_id),
             book=Book(agency_id, self._digest),
+            budget=self._budget,
         )
         return agency
 

@@ -47,6 +47,7 @@ def pipeline(settings: Settings, configuration: Configuration) -> Pipeline:
         chosen(configuration),
         configuration.digest,
         pseudonyms=pseudonyms(settings),
+        budget=configuration.budget,
     )
 
 
@@ -63,7 +64,7 @@ def stage_kinds(settings: Settings, configuration: Configuration) -> tuple[Stage
         return IngestStage(reference, panel.source, digest, pseudonyms=names, partition=partition, owns=owns)
 
     def watch(partition: int) -> WatchStage:
-        return WatchStage(reference, panel.agency, digest)
+        return WatchStage(reference, panel.agency, digest, configuration.budget)
 
     return (
         StageKind("ingest", IngestStage.version, "searches.raw", ingest, niceness=INGEST_GIVES_WAY),

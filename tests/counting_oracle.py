@@ -8,6 +8,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+import numpy as np
+from scipy import stats
+
 from models.statistics.negative_binomial import upper_tail
 
 PHI, TAU, LEAN = 1.4, 0.1, 15.0
@@ -121,16 +124,25 @@ class Oracle:
     def learn(self, number: int, keys: list[_Key], told: list[list[tuple[int, float, float]]]) -> None:
         place = number % len(self.windows)
         window = self.windows[place]
-        for key, (observed, mean, variance) in zip(keys, told[place], strict=True):
-            if len(key.counts) <= window or not self.prior[key.group][2]:
-                continue
+        known = [
+            (key, *seen)
+            for key, seen in zip(keys, told[place], strict=True)
+            if len(key.counts) > window and self.prior[key.group][2]
+        ]
+        alike: dict[tuple[str, int], list[tuple[float, float]]] = {}
+        for key, _, mean, variance in known:
+            cell = self.pool(key.group), math.floor(4 * math.log2(mean))
+            alike.setdefault(cell, []).append((mean, variance))
+        for key, observed, mean, variance in known:
             surprising = observed > mean + math.sqrt(variance)
-            if surprising and upper_tail(observed, mean, variance) < 1e-5:
-                continue
+            believed = not (surprising and upper_tail(observed, mean, variance) < 1e-3)
+            squared = believed * (observed - mean) ** 2
+            mates = alike[self.pool(key.group), math.floor(4 * math.log2(mean))]
+            squared += unseen(sum(m for m, _ in mates) / len(mates), sum(v for _, v in mates) / len(mates))
             alpha, _, phi = self.strength(key.group)
             unsure = mean**2 / (alpha + self.faded(key.capped, window) / phi)
             pair = (self.pool(key.group), window)
-            self.residuals.setdefault(pair, []).append((1.0, mean, (observed - mean) ** 2 - unsure))
+            self.residuals.setdefault(pair, []).append((1.0, mean, squared - unsure))
         phi_now = {group: self.dispersion(group, self.windows[0])[0] for group in self.prior}
         if number % 7 == 0 or number - self.first < 28:
             self.prior = {group: self.fit_prior(group, phi_now[group]) for group in self.prior}
@@ -181,3 +193,12 @@ class Oracle:
         if phi < 1:
             phi, tau = 1.0, (by - ab) / bb
         return (max(1.0, ay / aa), 0.0) if tau < 0 else (phi, tau)
+
+
+def unseen(mean: float, variance: float) -> float:
+    """What counts with a p of at most 1e-3 add to the variance."""
+    size = mean**2 / (variance - mean)
+    law = stats.nbinom(size, size / (size + mean))
+    first = next(x for x in range(100_000) if upper_tail(x, mean, variance) <= 1e-3)
+    counts = np.arange(first, first + 2000)
+    return float(((counts - mean) ** 2 * law.pmf(counts)).sum())

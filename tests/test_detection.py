@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -370,7 +372,16 @@ def test_listening_changes_no_alert(small: tuple[World, Path], heard: Heard) -> 
     assert [encode_alert(alert) for alert in result.stream] == [encode_alert(alert) for alert in heard.alerts]
 
 
-def test_a_threshold_makes_of_opened_findings_what_the_product_raises_at_that_alpha(heard: Heard) -> None:
+def test_a_threshold_makes_of_opened_findings_what_the_product_raises_at_that_alpha(
+    small: tuple[World, Path], tmp_path: Path
+) -> None:
+    # Without a budget, which holds back what a threshold alone would tell.
+    shutil.copytree(SHIPPED, tmp_path / "config")
+    file = tmp_path / "config" / "detectors.yaml"
+    text, cut = re.subn(r"^budget:\n(  .*\n)+", "", file.read_text(), flags=re.MULTILINE)
+    assert cut == 1
+    file.write_text(text)
+    heard = hear(small[1], tmp_path / "config")
     stanzas = [
         one for one in chosen(load(SHIPPED, SHIPPED, settings_types())) if one.function == "high_count"
     ]

@@ -219,6 +219,15 @@ def test_the_command_ends_with_one_json_object(tmp_path: Path) -> None:
     found = json.loads(result.stdout.splitlines()[-1])
     assert (found["caught"], found["incidents"], found["false_alerts"]) == (2, 2, 0)
 
+    (tmp_path / "config").mkdir()
+    stanza = "detectors:\n  policy:\n    function: policy_clause\n"
+    (tmp_path / "config" / "detectors.yaml").write_text(f"budget: {{false_discovery_rate: 0.2}}\n{stanza}")
+    compared = CliRunner().invoke(app, [*arguments, "--config", str(tmp_path / "config")])
+    assert compared.exit_code == 0, compared.output
+    kept = json.loads(compared.stdout.splitlines()[-1])
+    assert kept["false_alerts_per_day_under_budget"] == 0
+    assert kept["budget_promised"] == pytest.approx(2 * 0.2 / 0.8**2)
+
     (tmp_path / "alerts.jsonl").write_bytes(encode_alert(alert()) + b"\n{}\n")
     broken = CliRunner().invoke(app, arguments)
     assert broken.exit_code == 1

@@ -86,7 +86,10 @@ def honest(days: int, *, rate: float = 0.4, officers: int = 36, seed: int = 1) -
 
 def run(watch: HighCount, log: dict[int, list[Search]]) -> Iterator[tuple[int, Finding]]:
     for number, searches in log.items():
-        for finding in watch.close(closed(number, searches)):
+        day = closed(number, searches)
+        findings = list(watch.close(day))
+        watch.told(day, findings)
+        for finding in findings:
             yield number, finding
 
 

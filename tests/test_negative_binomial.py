@@ -16,7 +16,7 @@ from models.statistics.exposure import LEAST_SHOCK, MOST_SHOCK, SHOCK_LEAN, peer
 from models.statistics.history import RING
 from models.statistics.negative_binomial import central_interval, critical_count, lower_tail, upper_tail
 from models.statistics.prior import credibility
-from models.statistics.rule import Rule
+from models.statistics.rule import Rule, factors
 from models.statistics.tally import NEVER
 from tests.counting_oracle import Oracle
 
@@ -65,12 +65,15 @@ def test_the_fast_lanes_screen_never_lies_above_what_is_critical(
     mean = np.array([[mu] for mu, _ in windows])
     variance = np.array([[mu * (1 + excess)] for mu, excess in windows])
     outlook = Expectation(np.zeros(mean.shape, np.int64), mean, variance)
-    rule = Rule(tuple(range(len(windows))), alpha, 1, 30, 7, 60, 7)
-    screen = int(rule.screen(outlook, np.ones(mean.shape, bool))[0])
+    places = tuple(range(len(windows)))
+    rule = Rule(places, factors([7] * len(windows)), alpha, 1, 30, 7, 60, 7)
+    screen = int(rule.screen(outlook, np.ones(mean.shape, bool), alpha)[0])
     judged = np.ones(mean.shape, bool)
     assert screen >= 1
-    assert not any(rule.reaches(outlook, judged, 0, count) for count in range(max(0, screen - 40), screen))
-    assert rule.screen(outlook, np.zeros(mean.shape, bool))[0] == NEVER
+    assert not any(
+        rule.reaches(outlook, judged, 0, count, alpha) for count in range(max(0, screen - 40), screen)
+    )
+    assert rule.screen(outlook, np.zeros(mean.shape, bool), alpha)[0] == NEVER
 
 
 def test_nothing_expected_is_nothing_proved() -> None:

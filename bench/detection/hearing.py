@@ -80,7 +80,8 @@ class _Overheard(Detector):
     bytes_per_key = 0
 
     def __init__(self, inner: Detector, into: list[tuple[int, Finding]]) -> None:
-        super().__init__(inner.name, inner.settings, inner.reference, inner.agency_id)
+        # Without an alpha: the budget of the shipped stanzas is not theirs.
+        super().__init__(inner.name, Settings(), inner.reference, inner.agency_id)
         self._inner = inner
         self._into = into
 
@@ -115,7 +116,7 @@ def hear(folder: Path, shipped: Path, changes: Mapping[str, object] = MappingPro
         ]
         return (*own.agency(agency_id), *listening)
 
-    machine.watch = WatchStage(configuration.reference, detectors, configuration.digest)
+    machine.watch = WatchStage(configuration.reference, detectors, configuration.digest, configuration.budget)
     file = folder / "events.jsonl"
     result = Replay()
     for growing in replay([file], machine, Ticker(sources=survey([file]).sources)):

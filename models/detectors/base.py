@@ -1,7 +1,7 @@
 """The contract between the engine and a detector.
 
 A detector is one file in this folder. Its constructor takes its settings (a msgspec Struct that
-refuses unknown keys) and the reference data; its state changes in `close` only. The engine calls:
+refuses unknown keys) and the reference data; its state changes in `close` and `told` only. The engine calls:
 
 * `observe(arrivals)` for searches that were accepted into open days: the fast lane. It costs a
   counter and a comparison a search and may give findings, which go out as provisional. However
@@ -9,6 +9,7 @@ refuses unknown keys) and the reference data; its state changes in `close` only.
 * `close(day)` when the agency's watermark has passed the end of a local day: the slow lane. The
   day is complete, free of repeats and in canonical order, so what `close` returns depends on the
   set of searches alone. These findings are final.
+* `told(day, findings)` with what of these the budget (`models.budget`) lets become alerts.
 * `weigh(day, found)` after every detector has closed the day: what all of them found, for the few
   that judge findings instead of searches.
 
@@ -31,6 +32,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
 from msgspec import Meta, Struct
 
 from models.alert import EntityKind, Finding, Kind
+from models.columns import distinct
 from models.p_values import PValues
 from models.search import Search
 from models.windows import Arrivals, Day
@@ -69,6 +71,9 @@ class Detector(ABC):
     #: Most bytes of state one key may take, stated and checked by the laws.
     bytes_per_key: ClassVar[int]
 
+    #: p-value up to which a finding of the fast lane can go out; the engine lowers it to keep the budget.
+    line: float = 1.0
+
     def __init__(self, name: str, settings: Settings, reference: Reference, agency_id: str) -> None:
         self.name = name
         self.settings = settings
@@ -76,6 +81,15 @@ class Detector(ABC):
         self.agency_id = agency_id
         #: To be told the p-values of all keys that `close` judges, by detectors that work them all out.
         self.p_values = PValues()
+
+    @property
+    def about(self) -> EntityKind:
+        """What its findings are about, for the budget: people (also subjects and cases) or groups."""
+        return "requester"
+
+    def tested(self, day: Day) -> int:
+        """How many keys the `close` of this day tested, for the budget. Default: all who searched."""
+        return day.once("requesters", lambda: len(distinct(day.column("requester_id").codes)))
 
     def observe(self, arrivals: Sequence[Arrivals]) -> Iterable[tuple[int, Finding]]:
         """Fast lane: searches that arrived together, one entry for each open day that has some.
@@ -95,6 +109,11 @@ class Detector(ABC):
         """What `close` of all detectors found on a day, in the order of their names; what is weighed
         is not weighed again. Called after the last `close` of the day. Default: nothing."""
         return ()
+
+    def told(self, day: Day, findings: Sequence[Finding]) -> None:
+        """Called after `close` with those of its findings that were not held back by the budget, for
+        those detectors whose state remembers what is known already. Default: nothing."""
+        return
 
     def figures(self) -> Mapping[tuple[str, str], float]:
         """Figures of the last closed day for operations to show, (name, unit) -> number. Default: none."""

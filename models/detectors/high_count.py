@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 from msgspec import Meta
 
-from models.alert import Finding, Severity
+from models.alert import EntityKind, Finding, Severity
 from models.calendar import Event
 from models.columns import Column, Ints, Table
 from models.days import LocalDays
@@ -22,7 +22,7 @@ from models.statistics.history import RING
 from models.statistics.negative_binomial import central_interval
 from models.statistics.open_days import OpenDays
 from models.statistics.recent import RecentCases, RecentEvidence
-from models.statistics.rule import Rule
+from models.statistics.rule import Rule, factors
 from models.statistics.service import Service
 from models.statistics.tally import CASES_ONLY, Tally, Totals, totals
 from models.windows import grouped, manual
@@ -56,9 +56,9 @@ class HighCountSettings(Settings, kw_only=True, frozen=True):
     )  # fmt: skip
     """Lengths of the windows that end with each day, local days."""
     alpha: Annotated[float, Meta(gt=0, le=0.1)] = 3e-5
-    """Largest p-value of a key-day that raises an alert, after multiplying the smallest over the
-    windows by their number (Bonferroni; windows share days, so this errs towards silence). What it
-    costs in false alerts is printed by `python -m bench.calibration`."""
+    """Largest p-value of a key-day that raises an alert, after a correction for the number of windows
+    (Bonferroni; windows share days, so this errs towards silence). What it costs in false alerts is
+    printed by `python -m bench.calibration`."""
     when: str | None = None
     """Only searches for which this condition holds are counted."""
     automatic: bool = False
@@ -69,7 +69,7 @@ class HighCountSettings(Settings, kw_only=True, frozen=True):
     """Least weight of a calendar event that is tested or named."""
     half_life_days: Annotated[float, Meta(ge=7, le=1000)] = 180.0
     """Days after which a count weighs half in what is expected."""
-    minimum_count: Annotated[int, Meta(ge=1)] = 3
+    minimum_count: Annotated[int, Meta(ge=1)] = 2
     """Least count in a window that can raise an alert."""
     minimum_history_days: Annotated[int, Meta(ge=1, le=1000)] = 30
     """Days of service before a key is judged; the agency's log must be twice as long."""
@@ -96,7 +96,7 @@ class HighCount(Detector):
 
     Every key has a rate, learned from its discounted past and its peer group, and scaled by the day
     of the week and by what its peers did (itself left out). The p-value of a window is the chance
-    of as many counts or more; the smallest over the windows times their number is the key-day's.
+    of as many counts or more; the smallest over the windows is corrected for their number.
     A day that is not itself above its expectation raises nothing, and windows that reach back to an
     alert of an earlier episode are left out, so that a burst is told when it happens and not for as
     long as windows remember it.
@@ -147,6 +147,7 @@ class HighCount(Detector):
         self._four = windows.index(matched_days.LENGTH) if settings.calendar else 0
         self._rule = Rule(
             places=tuple(windows.index(length) for length in settings.windows),
+            factor=factors(settings.windows),
             alpha=settings.alpha,
             minimum_count=settings.minimum_count,
             minimum_history_days=settings.minimum_history_days,
@@ -159,7 +160,10 @@ class HighCount(Detector):
         self._evidence = RecentEvidence()
         by_person = settings.by == "requester" and settings.of == "cases"
         self._cases = RecentCases(settings.case_days) if by_person else None
-        self._open = OpenDays(self._counts, self._cases, self._rule, self._allowance, self._name)
+        self._open = OpenDays(
+            self._counts, self._cases, self._rule, self._allowance, self._name, lambda: self.line
+        )
+        self._anew = np.zeros(0, np.bool_)
 
     def _column(self, table: Table) -> Column:
         """Whom each search counts for."""
@@ -222,7 +226,7 @@ class HighCount(Detector):
         anew = np.minimum(
             self._rule.p_values(told, judged & fresh)[0], np.where(fresh[self._four], beside, 1.0)
         )
-        past.told[anew <= self.settings.alpha] = day.number
+        self._anew = anew <= self.settings.alpha
         for row in raised.tolist():
             key = past.keys[row]
             tally = _first(made, key, day)
@@ -233,6 +237,23 @@ class HighCount(Detector):
                 else self._finding(key, tally, day.number, told, int(place[row]), float(p[row]))
             )
         return sorted(findings, key=lambda finding: finding.entity)
+
+    @property
+    def about(self) -> EntityKind:
+        """Those whose searches are counted."""
+        return self.settings.by
+
+    def tested(self, day: Day) -> int:
+        """All in service with history enough, whether they searched or not."""
+        return int(self._rule.judged(self._counts, day.number).any(axis=0).sum())
+
+    def told(self, day: Day, findings: Sequence[Finding]) -> None:
+        """Remember for whom the day raised an alert by itself, without windows that reach back to others."""
+        past = self._counts.history
+        for finding in findings:
+            row = past.rows[finding.entity]
+            if self._anew[row]:
+                past.told[row] = day.number
 
     def _rows(self, made: Totals, number: int) -> Ints:
         """The row of each key, new ones entered."""

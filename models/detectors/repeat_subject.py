@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 SCALES = (("case", "case"), ("day", "day"), ("week", "week"))
 #: Propensities are learned up to this many repeats and held constant beyond.
 DEEPEST = 6
+#: p-value below which an alert is of critical severity; above it is high.
+CRITICAL = 1e-8
 
 
 class RepeatSubjectSettings(Settings, kw_only=True, frozen=True):
@@ -201,7 +203,7 @@ class RepeatSubject(Detector):
         name, noun = SCALES[best]
         expected, upper = ladder.expected(self._learned.reached[best])
         start = self._days.start(self._days.at(visits[0].at).day)
-        severity: Severity = "critical" if p < settings.alpha * 1e-3 else "high"
+        severity: Severity = "critical" if p < CRITICAL else "high"
         cases = sorted({visit.case for visit in visits if visit.case})
         said = (
             f"all citing case {cases[0]}"

@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from models.statistics.dispersion import SURPRISING, Dispersion
+from models.statistics.dispersion import SURPRISING, Dispersion, unseen
 from models.statistics.exposure import Weekdays, peer_shock
 from models.statistics.history import RING, History
 from models.statistics.negative_binomial import Floats, Ints, upper_tail
@@ -192,11 +192,11 @@ class Counts:
         )
         part = Expectation(observed, mean, variance)
         honest = part.p_values(part.beyond(1.0)) >= SURPRISING
-        pool = self.pool[past.group[ripe][honest]]
-        alpha, _, phi = (values[ripe][honest] for values in self._strength())
-        unsure = mean[honest] ** 2 / (alpha + past.known_before[place][ripe][honest] / phi)
-        squared = (observed[honest] - mean[honest]) ** 2 - unsure
-        self.dispersion.learn(place, pool, mean[honest], squared)
+        pool = self.pool[past.group[ripe]]
+        alpha, _, phi = (values[ripe] for values in self._strength())
+        unsure = mean**2 / (alpha + past.known_before[place][ripe] / phi)
+        squared = honest * (observed - mean) ** 2 + unseen(pool, mean, variance) - unsure
+        self.dispersion.learn(place, pool, mean, squared)
         weekly = day % 7 == 0
         if weekly or day - self.first_day < SETTLING_DAYS:
             phi_by_pool = self.dispersion.phi[:, 0]

@@ -47,6 +47,27 @@ def lower_tail(count: ArrayLike, mean: ArrayLike, variance: ArrayLike) -> Floats
     return tail
 
 
+def tail_square(count: ArrayLike, mean: ArrayLike, variance: ArrayLike) -> Floats:
+    """E[(X - mean)^2; X >= count]: what counts from there on add to the variance.
+
+    Needs mean > 0 and variance > mean. By x f_r(x) = mean f_(r+1)(x - 1) for the law f of size r.
+
+    >>> round(float(tail_square(0, 1.0, 2.0)), 6)
+    2.0
+    """
+    x, mu, v = np.broadcast_arrays(*(np.asarray(a, dtype=np.float64) for a in (count, mean, variance)))
+    size = mu * mu / (v - mu)
+    share = mu / (mu + size)
+
+    def beyond(shift: int) -> Floats:
+        """P(X >= count - shift) of the law of size r + shift."""
+        from_one = np.maximum(x - shift, 1.0)
+        return np.where(x > shift, betainc(from_one, size + shift, share), 1.0)
+
+    second = mu * mu * (1 + 1 / size) * beyond(2) + mu * beyond(1)
+    return np.asarray(second - 2 * mu * mu * beyond(1) + mu * mu * beyond(0))
+
+
 def critical_count(mean: ArrayLike, variance: ArrayLike, p: float) -> Ints:
     """The smallest count x with P(X >= x) <= p, for 0 < p < 1, found by bisection."""
     mu, v = np.broadcast_arrays(np.asarray(mean, dtype=np.float64), np.asarray(variance, dtype=np.float64))

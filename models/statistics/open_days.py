@@ -89,7 +89,8 @@ class _Watched:
 class OpenDays:
     """The open days of one detector. Not part of any state: they are fed in again.
 
-    `name` turns a value of the field into the key that it counts for.
+    `name` turns a value of the field into the key that it counts for; `line` gives the p-value that
+    must be reached, at most the rule's alpha. It changes only with a day that closes.
     """
 
     def __init__(
@@ -99,12 +100,14 @@ class OpenDays:
         rule: Rule,
         allowance: int,
         name: Callable[[str], str],
+        line: Callable[[], float],
     ) -> None:
         self._counts = counts
         self._cases = cases
         self._rule = rule
         self._allowance = allowance
         self._name = name
+        self._line = line
         self._days: dict[int, _Watched] = {}
         self._outlooks: dict[int, Expectation] = {}
 
@@ -191,7 +194,7 @@ class OpenDays:
             outlook = self._outlooks[number % 7] = self._counts.outlook(number)
         watched.outlook = outlook
         watched.judged = self._rule.judged(self._counts, number)
-        watched.by_row = self._rule.screen(watched.outlook, watched.judged)
+        watched.by_row = self._rule.screen(watched.outlook, watched.judged, self._line())
         watched.screens = watched.looks = watched.screens[:0]
         self._screen(watched)
         # Tallies are made when they are needed again: see `_tally`.
@@ -230,7 +233,7 @@ class OpenDays:
         if count < watched.screens[watched.keys[key]] or watched.outlook is None:
             return False
         row = self._counts.history.rows[key]
-        return self._rule.reaches(watched.outlook, watched.judged, row, count)
+        return self._rule.reaches(watched.outlook, watched.judged, row, count, self._line())
 
 
 def _count(tally: Tally, day: OpenDay, rows: Sequence[int]) -> None:

@@ -1,7 +1,13 @@
-"""When a count raises an alert: history enough, counts enough, and a small enough p-value."""
+"""When a count raises an alert: history enough, counts enough, and a small enough p-value.
+
+The p-value of a key-day is the smallest over its windows after each has been multiplied by a share
+of a Bonferroni correction. Long windows pay less of it, as the fifth root of their length: they
+overlap from day to day and seldom give a new chance of a false alert.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,19 +17,33 @@ from models.statistics.counts import Counts, Expectation
 from models.statistics.negative_binomial import Floats, Ints, upper_tail
 from models.statistics.tally import NEVER
 
+#: Power of a window's length with which it shares in the correction.
+SHARING = 0.2
+
+
+def factors(lengths: Sequence[int]) -> Floats:
+    """What the p-value of each window is multiplied by; their inverses add up to 1.
+
+    >>> factors([1, 32]).round(3).tolist()
+    [3.0, 1.5]
+    """
+    weight = np.asarray(lengths, np.float64) ** SHARING
+    return np.asarray(weight.sum() / weight)
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The smallest p over the windows, times their number (Bonferroni), against `alpha`.
+    """The smallest p over the windows, times their `factors`, against `alpha`.
 
     All masks and figures are by window (row) and key (column), as in an `Expectation`.
 
-    `places` are the windows' rows in an `Expectation`. A day that is not itself above its
-    expectation raises nothing. A window that reaches back to an alert may amend it for
+    `places` are the windows' rows in an `Expectation`, `factor` is by place. A day that is not itself
+    above its expectation raises nothing. A window that reaches back to an alert may amend it for
     `episode_days` and is then not judged: a burst is told when it happens, not as long as windows hold it.
     """
 
     places: tuple[int, ...]
+    factor: Floats
     alpha: float
     minimum_count: int
     minimum_history_days: int
@@ -52,38 +72,40 @@ class Rule:
     def p_values(self, told: Expectation, judged: np.ndarray) -> tuple[Floats, Ints]:
         """By key the corrected p-value in [0, 1], and which of `places` it comes from."""
         today = judged & (told.observed[0] > told.mean[0])
-        p = told.p_values(self.counted(told) & today)[list(self.places)]
+        p = told.p_values(self.counted(told) & today)[list(self.places)] * self.factor[:, None]
         if not p.size:
             return np.ones(0), np.zeros(0, np.int64)
         best = p.argmin(axis=0)
-        return np.minimum(1.0, p.min(axis=0) * len(self.places)), np.asarray(self.places)[best]
+        return np.minimum(1.0, p.min(axis=0)), np.asarray(self.places)[best]
 
-    def screen(self, outlook: Expectation, judged: np.ndarray) -> Ints:
-        """By key a count that an open day must at least reach before it can raise an alert.
+    def screen(self, outlook: Expectation, judged: np.ndarray, line: float) -> Ints:
+        """By key a count that an open day must at least reach before its p can be `line`.
 
         A negative binomial leans to the right, so that its far quantiles lie beyond those of a
         normal law of the same mean and variance, less one because counts are whole; for a
         mean of a few with 20 times the variance that may fail, and the mean itself must do.
         """
         mean, variance = outlook.mean, outlook.variance
-        beyond = -ndtri(self.alpha / len(self.places)) * np.sqrt(variance) - 1
+        # The least strict of the windows serves as the screen of all.
+        beyond = -ndtri(min(self.alpha, line) / self.factor.min()) * np.sqrt(variance) - 1
         needed = np.floor(mean + np.where((mean > 20) | (variance < 20 * mean), beyond, 0.0)).astype(np.int64)
         least = np.maximum(needed, self.minimum_count) - outlook.observed
         least = np.where(judged, np.maximum(least, 1), NEVER)
         return np.asarray(least[list(self.places)].min(axis=0))
 
-    def reaches(self, outlook: Expectation, judged: np.ndarray, row: int, count: int) -> bool:
-        """Whether an open day with this count raises an alert for one key."""
+    def reaches(self, outlook: Expectation, judged: np.ndarray, row: int, count: int, line: float) -> bool:
+        """Whether an open day with this count has a p of at most `line` and alpha for one key."""
         if count <= outlook.mean[0, row]:
             return False
-        places = [
-            place
-            for place in self.places
+        which = [
+            number
+            for number, place in enumerate(self.places)
             if judged[place, row] and outlook.observed[place, row] + count >= self.minimum_count
         ]
-        if not places:
+        if not which:
             return False
+        places = [self.places[number] for number in which]
         p = upper_tail(
             outlook.observed[places, row] + count, outlook.mean[places, row], outlook.variance[places, row]
         )
-        return bool(p.min() <= self.alpha / len(self.places))
+        return bool((p * self.factor[which]).min() <= min(self.alpha, line))

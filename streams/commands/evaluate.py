@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +13,7 @@ import msgspec
 import typer
 from rich.console import Console
 
+from bench.evaluation import Evaluation
 from bench.evaluation import evaluate as compare
 from bench.labels import Label, read_labels
 from bench.officer_days import officer_days
@@ -49,6 +50,10 @@ def evaluate(
     pseudonym_key: Annotated[
         str, typer.Option(envvar="PROBEWATCH_PSEUDONYM_KEY", help="Key that the alerts were written under.")
     ] = "",
+    config: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Configuration, to compare with its budget."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
 ) -> None:
     """Show which incidents were caught, by what and how soon, and every false alert.
@@ -70,8 +75,39 @@ def evaluate(
         records, known, decoys=traps, first=since, last=until, officer_days=days, rename=rename
     )
     console.print(render(evaluation))
+    kept = _promise(evaluation, records, config, (end - begin).days) if config is not None else {}
     if as_json:
-        print(json.dumps(summary(evaluation)))
+        print(json.dumps({**summary(evaluation), **kept}))
+
+
+def _promise(
+    evaluation: Evaluation, records: Sequence[Alert], folder: Path, days: int
+) -> dict[str, float | None]:
+    """Say whether the false alerts keep to the budget; the same figures for a program.
+
+    Sources have no budget, nor has what carries no p-value. Exits with 1 for a configuration with errors.
+    """
+    from models.detectors import settings_types
+    from streams.commands.config import SHIPPED
+    from streams.configuration import ConfigurationError, load
+
+    try:
+        budget = load(folder, SHIPPED, settings_types()).budget
+    except ConfigurationError as error:
+        console.print(str(error), style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(1) from error
+    agencies = len({alert.agency_id for alert in records if alert.agency_id is not None})
+    false = sum(one.entity_kind != "source" and one.p_value is not None for one in evaluation.false_alerts)
+    realised = false / (days * agencies) if days and agencies else None
+    if budget is None or realised is None:
+        return {}
+    console.print(
+        f"{realised:.2g} false alerts a day and agency under the budget, which promises at most "
+        f"{budget.promised:.2g} where nobody misuses anything",
+        soft_wrap=True,
+        highlight=False,
+    )
+    return {"false_alerts_per_day_under_budget": realised, "budget_promised": budget.promised}
 
 
 def _read_alerts(path: Path) -> Iterator[Alert]:

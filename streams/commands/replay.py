@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +17,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from models.alert import encode_alert
+from models.budget import BudgetSettings
 from models.ticking import CLOSE_AFTER_SECONDS, EVERY_SECONDS, Ticker
 from streams.exits import FAILURE, Stop
 from streams.replay import Replay, replay
@@ -120,6 +122,7 @@ def replay_command(
         console.print(f"cannot write {name}: {error.strerror}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(FAILURE) from None
     _report(result, out, counts)
+    rationed = _rationed(machine.counts, configuration.budget)
     unknown = [name for name in machine.agencies if name not in configuration.reference.agencies]
     if unknown:
         some = ", ".join(unknown[:5]) + (" ..." if unknown[5:] else "")
@@ -136,6 +139,7 @@ def replay_command(
                     "lines": result.lines,
                     **counts,
                     "alerts": len(alerts),
+                    **rationed,
                     "config_digest": configuration.digest,
                 }
             )
@@ -145,6 +149,22 @@ def replay_command(
             "no line is a search: is this a file of events? `import` makes one of other logs", style="red"
         )
         raise typer.Exit(FAILURE)
+
+
+def _rationed(counts: Mapping[tuple[str, str], int], budget: BudgetSettings | None) -> dict[str, float]:
+    """Say what the budget made of the anomalies; the same figures for a program."""
+    if budget is None:
+        return {}
+    found = {what: counts.get((f"budget_{what}", ""), 0) for what in ("told", "held", "days")}
+    days, promised = max(found["days"], 1), budget.promised
+    console.print(
+        f"budget: {found['told']:,} anomalies told in {found['days']:,} days of agencies, "
+        f"{found['told'] / days:.2g} a day where {budget.alerts_a_day} can be read; {found['held']:,} held "
+        f"back. If nobody had misused anything, {promised:.2g} a day would be told by chance.",
+        soft_wrap=True,
+        highlight=False,
+    )
+    return {**{f"budget_{what}": number for what, number in found.items()}, "budget_promised": promised}
 
 
 def _write(result: Replay, out: Path, everything: bool) -> None:

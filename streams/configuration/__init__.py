@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from models.budget import BudgetSettings
 from models.calendar import Calendar
 from models.detectors.base import Settings
 from models.policy import Pack, Register
@@ -51,6 +52,7 @@ class Configuration:
     reference: Reference
     detectors: tuple[Stanza, ...]
     digest: str
+    budget: BudgetSettings | None = None
 
 
 def load(
@@ -84,7 +86,8 @@ def load(
         problems.add(
             Mark(str(directory / "detectors.yaml")), "", "is missing, here and in the shipped folder"
         )
-    detectors = read_detectors(one, settings_types) if (one := document("detectors.yaml")) else ()
+    one = document("detectors.yaml")
+    detectors, budget = read_detectors(one, settings_types) if one else ((), None)
     problems.stop()
 
     zones = {agency_id: agency.timezone for agency_id, agency in agencies.items()}
@@ -108,7 +111,8 @@ def load(
         policy=Register(packs.values()),
         digest=facts,
     )
-    return Configuration(reference, detectors, _digest((facts, sorted(stanzas, key=lambda one: one[0]))))
+    watched = (facts, sorted(stanzas, key=lambda one: one[0]), budget)
+    return Configuration(reference, detectors, _digest(watched), budget)
 
 
 def _check_folder(directory: Path, problems: Problems) -> None:

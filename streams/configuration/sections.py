@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from models.alert import Severity
+from models.budget import BudgetSettings
 from models.detectors.base import Settings
 from models.expressions import ConditionError, compile_condition
 from models.policy import Clause, Examples, Pack, check_condition
@@ -88,6 +89,7 @@ class _Pack(_Strict):
 
 
 class _Detectors(_Strict):
+    budget: BudgetSettings | None = None
     detectors: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
 
 
@@ -174,8 +176,11 @@ def read_pack(document: Document, stem: str, clause_places: dict[str, str]) -> P
     return Pack(**(msgspec.structs.asdict(entry) | {"clauses": tuple(clauses)}))
 
 
-def read_detectors(document: Document, settings_types: Mapping[str, type[Settings]]) -> tuple[Stanza, ...]:
-    """The stanzas in the order of the file, their settings checked against the detectors' types."""
+def read_detectors(
+    document: Document, settings_types: Mapping[str, type[Settings]]
+) -> tuple[tuple[Stanza, ...], BudgetSettings | None]:
+    """The stanzas in the order of the file, their settings checked against the detectors' types, and
+    the budget of alerts; without one nothing is held back."""
     found = convert(document, _Detectors)
     stanzas = []
     for name, values in (found.detectors if found else {}).items():
@@ -197,7 +202,7 @@ def read_detectors(document: Document, settings_types: Mapping[str, type[Setting
             stanzas.append(
                 Stanza(name=name, function=function, enabled=enabled is True, settings=settings, where=where)
             )
-    return tuple(stanzas)
+    return tuple(stanzas), found.budget if found else None
 
 
 def _by_id(document: Document, section: str, key: str, entries: Iterable[T]) -> dict[str, T]:
