@@ -8,6 +8,8 @@ LOG ?= eugene.csv
 BROKER ?= embedded
 JOBS ?= 2
 BIN := .venv/bin
+# In a network namespace: the ports that the deployed files name are free there.
+ALONE := unshare --net --map-root-user $(BIN)/python -m tests.prometheus.alone
 
 help:
 	@echo "make demo [ARGS=...]  the whole pipeline on simulated searches, with a broker of its own"
@@ -55,10 +57,10 @@ test-kafka: .venv/.locked
 
 # Missing servers are a failure here; `pytest -m prometheus` alone skips and says why.
 test-prometheus: .venv/.locked
-	REQUIRE_PROMETHEUS=1 $(BIN)/python -m pytest -m prometheus $(ARGS)
+	REQUIRE_PROMETHEUS=1 $(ALONE) -m pytest -m prometheus tests/prometheus $(ARGS)
 
 pictures: .venv/.locked
-	@$(BIN)/python -m tests.prometheus docs/dashboards
+	@$(ALONE) -m tests.prometheus docs/dashboards
 
 # Seeds 0 to SEEDS-1, or those that ONLY names: make chaos ONLY="17 23" BROKER=kafka
 chaos: .venv/.locked
