@@ -1,4 +1,4 @@
-"""`unshare --net --map-root-user python -m tests.prometheus.alone ARGUMENTS`: Python with a loopback of its own.
+"""`unshare --net --map-root-user python -m tests.prometheus.alone ...`: Python with a loopback of its own.
 
 The deployed files name fixed ports. In a network namespace nothing else can have taken them, and nothing that
 is started there can be reached from outside.
