@@ -181,13 +181,13 @@ BUDGET = _counter(
 )
 for _outcome in ("told", "held"):
     BUDGET.labels(_outcome)
-BUDGET_DAYS = _counter("budget_days_total", "Days of agencies that the budget has judged.")
+BUDGET_DAYS = _counter("budget_closings_total", "Days of agencies that the budget has judged.")
 BUDGET_MOST = _gauge(
-    "budget_alerts_a_day",
+    "budget_most_alerts",
     "New anomaly alerts a day that an agency can read, as config/detectors.yaml has it.",
 )
 BUDGET_PROMISED = _gauge(
-    "budget_promised_alerts_a_day", "False alerts a day of an agency that the budget promises at most."
+    "budget_promised_alerts", "False alerts a day of an agency that the budget promises at most."
 )
 
 # The worker

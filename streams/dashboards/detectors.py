@@ -63,11 +63,11 @@ DETECTORS = Dashboard(
                         Query("probewatch:budget_told:ratio_increase7d", "told"),
                         Query(
                             'sum(increase(probewatch_budget_findings_total{outcome="held"}[7d]))'
-                            " / sum(increase(probewatch_budget_days_total[7d]))",
+                            " / sum(increase(probewatch_budget_closings_total[7d]))",
                             "held back",
                         ),
-                        Query("max(probewatch_budget_promised_alerts_a_day)", "promised at most"),
-                        Query("max(probewatch_budget_alerts_a_day)", "can be read"),
+                        Query("max(probewatch_budget_promised_alerts)", "promised at most"),
+                        Query("max(probewatch_budget_most_alerts)", "can be read"),
                     ],
                 ),
                 Panel(
