@@ -26,7 +26,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from models.alert import EntityKind
-from models.statistics.tail import Tail
+from models.statistics.tail import Law, Tail
 
 #: Kinds of entities that are no people, few of which are tested beside many people.
 GROUPS: frozenset[EntityKind] = frozenset({"unit", "agency", "tool"})
@@ -89,6 +89,7 @@ class Budget:
         self.settings = settings
         self._stanzas = {stanza.name: stanza for stanza in stanzas}
         self._state = _State({name: Tail() for name in self._stanzas}, {})
+        self._laws = self._learned()
 
     @property
     def stanzas(self) -> Collection[str]:
@@ -101,7 +102,7 @@ class Budget:
         `tests` has the number of keys that each stanza tested. The order of `found` says nothing.
         """
         kept = [one.running for one in found]
-        chances = [self._state.tails[one.stanza].chance(one.p, self._alpha(one.stanza)) for one in found]
+        chances = [self._laws[one.stanza].chance(one.p) for one in found]
         ranked = sorted(
             (self._grouped(one.stanza), chances[place], one.stanza, one.key, place)
             for place, one in enumerate(found)
@@ -126,6 +127,7 @@ class Budget:
                 day, tests.get(name, 0), own_found, stanza.alpha, stanza.episode_days
             )
         self._state.tests = dict(tests)
+        self._laws = self._learned()
         return kept
 
     def line(self, stanza: str) -> float:
@@ -136,10 +138,10 @@ class Budget:
             return 1.0
         whole = self._whole(one.about in GROUPS, self._state.tests)
         chance = self.settings.false_discovery_rate / whole / SURER
-        return self._state.tails[stanza].line(chance, one.alpha)
+        return self._laws[stanza].line(chance)
 
-    def _alpha(self, stanza: str) -> float:
-        return self._stanzas[stanza].alpha
+    def _learned(self) -> dict[str, Law]:
+        return {name: self._state.tails[name].law(one.alpha) for name, one in self._stanzas.items()}
 
     def _grouped(self, stanza: str) -> bool:
         return self._stanzas[stanza].about in GROUPS
@@ -164,6 +166,7 @@ class Budget:
             raise ValueError(f"the budget of alerts cannot be read: {error}") from error
         tails = {name: known.tails.get(name) or Tail() for name in self._stanzas}
         self._state = _State(tails, known.tests)
+        self._laws = self._learned()
 
 
 _pack = msgspec.msgpack.Encoder(order="deterministic").encode

@@ -38,16 +38,16 @@ def test_a_tail_finds_how_often_findings_as_strong_are_made(level: float, scale:
     tail = learned(level=level, scale=scale)
     for p in (2e-3, 3e-4, 1e-5):
         expected = ALPHA * level * (p / ALPHA) ** (1 / scale)
-        assert 0.6 < tail.chance(p, ALPHA) / expected < 1.6
+        assert 0.6 < tail.law(ALPHA).chance(p) / expected < 1.6
 
 
 def test_misuse_does_not_teach_the_tail_what_chance_is() -> None:
-    assert 0.6 < learned(misuse=0.5).chance(1e-5, ALPHA) / 1e-5 < 1.6
+    assert 0.6 < learned(misuse=0.5).law(ALPHA).chance(1e-5) / 1e-5 < 1.6
 
 
 def test_a_tail_without_a_past_believes_the_p_value() -> None:
-    assert Tail().chance(1e-5, ALPHA) == pytest.approx(1e-5, rel=1e-3)
-    assert Tail().line(1e-5, ALPHA) == pytest.approx(1e-5, rel=1e-3)
+    assert Tail().law(ALPHA).chance(1e-5) == pytest.approx(1e-5, rel=1e-3)
+    assert Tail().law(ALPHA).line(1e-5) == pytest.approx(1e-5, rel=1e-3)
 
 
 def test_findings_of_one_episode_count_once_at_their_peak() -> None:
@@ -68,9 +68,9 @@ def test_findings_of_one_episode_count_once_at_their_peak() -> None:
 def test_a_smaller_p_value_never_has_a_larger_chance(both: list[float], episodes: int) -> None:
     tail = Tail(tests=1e5, episodes=float(episodes), excess=0.8 * episodes)
     small, large = sorted(both)
-    assert tail.chance(small, ALPHA) <= tail.chance(large, ALPHA)
-    line = tail.line(1e-6, ALPHA)
-    assert tail.chance(line, ALPHA) <= 1e-6 * (1 + 1e-9) or line == ALPHA
+    assert tail.law(ALPHA).chance(small) <= tail.law(ALPHA).chance(large)
+    line = tail.law(ALPHA).line(1e-6)
+    assert tail.law(ALPHA).chance(line) <= 1e-6 * (1 + 1e-9) or line == ALPHA
 
 
 def people(*p: float, running: bool = False) -> list[Candidate]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -26,8 +27,29 @@ HALF_LIFE_DAYS = 180.0
 TRUNCATED = 2.5
 #: Episodes with which level and scale lean on 1.
 LEAN = 20.0
+#: p-values are not told apart below this.
+LEAST_P = 1e-300
 #: Bounds of the level and of the scale: weak misuse must not pass for a heavy tail.
 LEVELS, SCALES = (0.01, 10.0), (0.7, 1.3)
+
+
+class Law(NamedTuple):
+    """How often a key begins an episode as strong as some p on a day."""
+
+    alpha: float
+    level: float
+    """Episodes over the expected number."""
+    scale: float
+    """Mean excess of the untruncated law."""
+
+    def chance(self, p: float) -> float:
+        """The chance of an episode as strong as p, in (0, 1]; rises with p."""
+        reached = math.pow(max(p, LEAST_P) / self.alpha, 1 / self.scale)
+        return min(1.0, self.level * self.alpha * reached)
+
+    def line(self, chance: float) -> float:
+        """The p-value whose chance is `chance`, not above alpha."""
+        return self.alpha * math.pow(min(1.0, chance / (self.alpha * self.level)), self.scale)
 
 
 class Tail(Struct, array_like=True):
@@ -42,28 +64,17 @@ class Tail(Struct, array_like=True):
     open: dict[str, tuple[int, float]] = {}
     """By key the last day of its latest episode, ordinal, and its peak."""
 
-    def level(self, alpha: float) -> float:
-        """Episodes over the expected number."""
-        below = 1 - math.exp(-TRUNCATED / self.scale())
-        found = (self.episodes + LEAN) / (alpha * self.tests * below + LEAN)
-        return min(max(found, LEVELS[0]), LEVELS[1])
-
-    def scale(self) -> float:
-        """Mean excess of the untruncated law."""
+    def law(self, alpha: float) -> Law:
+        """What was learned about the findings of a stanza with this alpha."""
         mean = (self.excess + LEAN * _truncated_mean(1.0)) / (self.episodes + LEAN)
         low, high = SCALES
-        for _ in range(30):
+        for _ in range(16):
             middle = (low + high) / 2
             low, high = (middle, high) if _truncated_mean(middle) < mean else (low, middle)
-        return (low + high) / 2
-
-    def chance(self, p: float, alpha: float) -> float:
-        """The chance that a key begins an episode as strong as p on a day, in (0, 1]; rises with p."""
-        return min(1.0, self.level(alpha) * alpha * math.pow(max(p, 1e-300) / alpha, 1 / self.scale()))
-
-    def line(self, chance: float, alpha: float) -> float:
-        """The p-value whose chance is `chance`, not above alpha."""
-        return alpha * math.pow(min(1.0, chance / (alpha * self.level(alpha))), self.scale())
+        scale = (low + high) / 2
+        below = 1 - math.exp(-TRUNCATED / scale)
+        level = (self.episodes + LEAN) / (alpha * self.tests * below + LEAN)
+        return Law(alpha, min(max(level, LEVELS[0]), LEVELS[1]), scale)
 
     def learn(
         self, day: int, tests: int, found: Iterable[tuple[str, float]], alpha: float, reach: int
@@ -76,7 +87,7 @@ class Tail(Struct, array_like=True):
         self.tests = rho * self.tests + tests
         self.episodes, self.excess = rho * self.episodes, rho * self.excess
         for key, p in found:
-            excess = math.log(max(1.0, alpha / max(p, 1e-300)))
+            excess = math.log(max(1.0, alpha / max(p, LEAST_P)))
             last, peak = self.open.get(key, (-math.inf, 0.0))
             if day - last > reach:
                 self._average(excess, 1)
