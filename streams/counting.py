@@ -14,6 +14,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
 
 from models.alert import Alert, decode_alert
+from models.budget import BudgetSettings
 from models.p_values import BOUNDS
 from models.stage import Message, Output
 from streams import metrics
@@ -47,8 +48,16 @@ class Bounded:
 _agency, _unit = Bounded(), Bounded(MOST_UNITS)
 
 
-def declare(agencies: Iterable[str], sources: Iterable[str], alphas: Mapping[str, float]) -> None:
-    """Say what the configuration has: label values, declared sources, and the detectors' alpha."""
+def declare(
+    agencies: Iterable[str],
+    sources: Iterable[str],
+    alphas: Mapping[str, float],
+    budget: BudgetSettings | None = None,
+) -> None:
+    """Say what the configuration has: label values, declared sources, the detectors' alpha, the budget."""
+    if budget is not None:
+        metrics.BUDGET_MOST.set(budget.alerts_a_day)
+        metrics.BUDGET_PROMISED.set(budget.promised)
     global _agency
     _agency = Bounded(declared=set(agencies) - {"*"})
     for source in sorted(set(sources) - {"*"}):
@@ -103,6 +112,8 @@ def _count(agent: str, counts: Mapping[tuple[str, str], int]) -> None:
             detector, place = label.rsplit("|", 1)
             bound = BOUNDS[int(place)]
             _observe(metrics.P_VALUES.labels(detector), int(place), number, bound)
+        elif name in ("budget_told", "budget_held"):
+            metrics.BUDGET.labels(name.removeprefix("budget_")).inc(number)
         elif name in _PLAIN:
             _PLAIN[name].inc(number)
         else:
@@ -115,6 +126,7 @@ _PLAIN = {
     "duplicate": metrics.DUPLICATE,
     "judged": metrics.JUDGED,
     "after_close": metrics.AFTER_CLOSE,
+    "budget_days": metrics.BUDGET_DAYS,
     "repeats": metrics.REPEATS,
 }
 

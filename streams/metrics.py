@@ -174,6 +174,22 @@ CALENDAR = _gauge(
     "agency",
 )
 
+BUDGET = _counter(
+    "budget_findings_total",
+    "New findings of anomaly detectors that the budget let become alerts (told) or held back (held).",
+    "outcome",
+)
+for _outcome in ("told", "held"):
+    BUDGET.labels(_outcome)
+BUDGET_DAYS = _counter("budget_closings_total", "Days of agencies that the budget has judged.")
+BUDGET_MOST = _gauge(
+    "budget_most_alerts",
+    "New anomaly alerts a day that an agency can read, as config/detectors.yaml has it.",
+)
+BUDGET_PROMISED = _gauge(
+    "budget_promised_alerts", "False alerts a day of an agency that the budget promises at most."
+)
+
 # The worker
 
 PARTITIONS = _gauge("partitions", "Partitions this worker owns.", "agent")

@@ -51,6 +51,7 @@ def register(app: typer.Typer) -> None:
         notifier = Notifier(url, observe=count_posting) if url else None
         detectors = chosen(configuration)
         alphas = {one.name: one.settings.alpha for one in detectors if hasattr(one.settings, "alpha")}
-        declare(configuration.reference.agencies, configuration.reference.sources, alphas)
+        reference = configuration.reference
+        declare(reference.agencies, reference.sources, alphas, configuration.budget)
         kinds = fitted(stage_kinds(settings, configuration), detectors)
         raise typer.Exit(run(settings, kinds, notifier, config_digest=configuration.digest))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.dashboards.panels import Dashboard, Panel, Row, one
+from streams.dashboards.panels import Dashboard, Panel, Query, Row, one
 
 DETECTORS = Dashboard(
     "probewatch-detectors",
@@ -57,6 +57,20 @@ DETECTORS = Dashboard(
                     stacked=True,
                 ),
                 Panel(
+                    "New anomaly alerts a day and agency",
+                    "Told, held back, promised at most if nothing is wrong, and what can be read.",
+                    [
+                        Query("probewatch:budget_told:ratio_increase7d", "told"),
+                        Query(
+                            'sum(increase(probewatch_budget_findings_total{outcome="held"}[7d]))'
+                            " / sum(increase(probewatch_budget_closings_total[7d]))",
+                            "held back",
+                        ),
+                        Query("max(probewatch_budget_promised_alerts)", "promised at most"),
+                        Query("max(probewatch_budget_most_alerts)", "can be read"),
+                    ],
+                ),
+                Panel(
                     "Alpha",
                     "As config/detectors.yaml has it.",
                     one("max by (detector) (probewatch_detector_alpha_ratio)", "{{detector}}"),
@@ -78,7 +92,6 @@ DETECTORS = Dashboard(
                         "{{detector}}",
                     ),
                     unit="percentunit",
-                    width=24,
                 ),
             ],
         ),
