@@ -70,7 +70,7 @@ def play_shipped(case: Case) -> list[Alert]:
     configuration = load(SHIPPED, SHIPPED, settings_types())
     bound = msgspec.structs.replace(case, policies=configuration.reference.agency(AGENCY).policies)
     standing = Standing()
-    pipeline = Pipeline(_reference(bound), chosen(configuration), "digest")
+    pipeline = Pipeline(_reference(bound), chosen(configuration), "digest", budget=configuration.budget)
     standing.take(pipeline.feed(list(_messages(bound))))
     return standing.alerts()
 
