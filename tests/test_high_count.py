@@ -210,6 +210,19 @@ def test_a_condition_picks_what_is_counted() -> None:
     assert list(run(detector(only), log)) == []
 
 
+def test_a_units_figures_are_those_of_its_officers() -> None:
+    watch, log = detector(), honest(120)
+    log[START + 119] = [*log[START + 119], *burst(START + 119, 9)]
+    for _ in run(watch, log):
+        pass
+    figures, last = watch.figures(), log[START + 119]
+    for unit in UNITS:
+        made = [one for one in last if one.unit_id == unit]
+        assert figures["unit_observed", unit] == len(made)
+        usual = sum(one.unit_id == unit for day in log.values() for one in day) / 120
+        assert figures["unit_expected", unit] == pytest.approx(usual, rel=0.5)
+
+
 def test_nothing_is_told_before_there_is_history() -> None:
     settings = HighCountSettings()
     log = honest(2 * settings.minimum_history_days)

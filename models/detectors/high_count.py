@@ -335,15 +335,24 @@ class HighCount(Detector):
         )
 
     def figures(self) -> Mapping[tuple[str, str], float]:
-        """Of units: the searches or cases of the last closed day, and how many were expected."""
-        if self.settings.by != "unit" or self._told is None:
+        """Of units: the searches or cases of the last closed day, and how many were expected of them, or of
+        those who serve there."""
+        told, past = self._told, self._counts.history
+        if told is None:
             return {}
-        day = (self._told.observed[0], self._told.mean[0])
+        day = zip(("unit_observed", "unit_expected"), (told.observed[0], told.mean[0]), strict=True)
+        if self.settings.by == "unit":
+            return {(name, unit): float(made[row]) for name, made in day for unit, row in past.rows.items()
+                    if row < len(made)}  # fmt: skip
+        if self.settings.by != "requester" or self.settings.over != "unit":
+            return {}
+        units = self._counts.groups
         return {
-            (name, unit): float(values[row])
-            for name, values in zip(("unit_observed", "unit_expected"), day, strict=True)
-            for unit, row in self._counts.history.rows.items()
-            if row < len(values)
+            (name, unit): total
+            for name, made in day
+            for unit, total in zip(
+                units, np.bincount(past.group[: len(made)], made, len(units)).tolist(), strict=True
+            )
         }
 
     def snapshot(self) -> dict[str, bytes]:

@@ -70,14 +70,14 @@ OVERSIGHT = Dashboard(
             [
                 Panel(
                     "Searches of the last closed day, and what was expected",
-                    "All units of an agency together, as the detector unit_volume counts.",
+                    "All units of an agency together, as the detector requester_volume counts.",
                     [
                         Query(
-                            'sum by (agency) (probewatch_unit_observed{detector="unit_volume"})',
+                            'sum by (agency) (probewatch_unit_observed{detector="requester_volume"})',
                             "{{agency}} observed",
                         ),
                         Query(
-                            'sum by (agency) (probewatch_unit_expected{detector="unit_volume"})',
+                            'sum by (agency) (probewatch_unit_expected{detector="requester_volume"})',
                             "{{agency}} expected",
                         ),
                     ],
@@ -91,9 +91,9 @@ OVERSIGHT = Dashboard(
                     "Units that searched most above expectation",
                     "Observed over expected on the last closed day, ten at most.",
                     one(
-                        'topk(10, max by (agency, unit) (probewatch_unit_observed{detector="unit_volume"})'
-                        " / (max by (agency, unit)"
-                        ' (probewatch_unit_expected{detector="unit_volume"}) > 0.1))',
+                        "topk(10, max by (agency, unit)"
+                        ' (probewatch_unit_observed{detector="requester_volume"}) / (max by (agency, unit)'
+                        ' (probewatch_unit_expected{detector="requester_volume"}) > 0.1))',
                         "{{agency}} {{unit}}",
                     ),
                     "table",
