@@ -11,7 +11,6 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from shutil import copy2
 from typing import Annotated
 
 import msgspec
@@ -34,7 +33,6 @@ from models.alert import decode_alert
 from models.decoding import read
 from models.search import Search, encode_search
 from streams.commands.bench import command
-from streams.commands.config import SHIPPED
 from streams.exits import Stop
 from streams.topics import partition_of
 
@@ -125,7 +123,6 @@ def test_a_cut_of_the_national_log_keeps_its_proportions() -> None:
 
 
 def test_stanzas_can_be_switched_off_for_a_measurement(tmp_path: Path) -> None:
-    copy2(SHIPPED / "detectors.yaml", tmp_path)
     switch_off_all_but(["policy_clause", "rare_tool"], tmp_path)
     stanzas = yaml.safe_load((tmp_path / "detectors.yaml").read_text())["detectors"]
     assert {name for name, stanza in stanzas.items() if stanza["enabled"]} == {"policy_clause", "rare_tool"}
