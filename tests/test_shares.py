@@ -57,6 +57,49 @@ def test_honest_shares_are_not_surprising_more_often_than_they_should_be(share: 
     assert 1.0 <= shares.unrest < 1.3
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_windows_that_move_on_hold_what_sums_over_days_give(seed: int) -> None:
+    chance, half_life, lengths = np.random.default_rng(seed), 40.0, (1, 7, 28)
+    shares, days, since = Shares(lengths, half_life), [], [0] * 12
+    shares.value(["a", "b"])
+    day = 100
+    for _ in range(60):
+        day += int(chance.integers(1, 4))
+        who = np.sort(chance.permutation(12)[: chance.integers(0, 9)])
+        rows = shares.enter([f"r{one}" for one in who.tolist()], day)
+        if len(rows) and chance.random() < 0.2:
+            since[int(who[0])] = max(since[int(who[0])], day - int(chance.integers(0, 10)))
+            shares.forget(int(rows[0]), since[int(who[0])])
+        trials = chance.integers(1, 5, len(who))
+        hits = chance.integers(0, trials[:, None] + 1, (len(who), 2))
+        shares.close(day, rows, trials, hits, hits > 0)
+        days.append((day, who, trials, shares.recent[-1].learned if len(who) else hits * 1.0, hits))
+        if chance.random() < 0.1:
+            kept = shares.snapshot()
+            shares.restore(kept)
+            assert shares.snapshot() == kept
+    # A key that starts anew forgets what was before, also what lay before its windows.
+    for key, row in shares.rows.items():
+        own = int(key[1:])
+        mine = [
+            (at, part[0], part[1], part[2])
+            for at, who, *columns in days
+            if at >= since[own]
+            for part in zip(*(column[who == own] for column in columns), strict=True)
+        ]
+        for place, length in enumerate(lengths):
+            inside = [one for one in mine if one[0] > day - length]
+            before = [
+                (2.0 ** ((one[0] - shares.first_day) / half_life), one) for one in mine if one not in inside
+            ]
+            assert shares.trials_in[row, place] == sum(one[1] for one in inside)
+            assert shares.hits_in[row, place].tolist() == [sum(one[3][v] for one in inside) for v in (0, 1)]
+            assert shares.trials_before[row, place] == pytest.approx(sum(w * one[1] for w, one in before))
+            for v in (0, 1):
+                learned = sum(w * one[2][v] for w, one in before)
+                assert shares.hits_before[row, place, v] == pytest.approx(learned)
+
+
 def test_a_share_that_rises_for_one_stands_out_and_one_that_rises_for_all_does_not() -> None:
     def least(new: set[int]) -> float:
         shares, p = Shares((1, 7), 180.0), 1.0
