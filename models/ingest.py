@@ -306,4 +306,3 @@ def _send(output: Output, packing: Packing) -> None:
 def _write(output: Output, alerts: Sequence[Alert]) -> None:
     for alert in alerts:
         output.messages.append(Message("alerts", alert.alert_id.encode(), encode_alert(alert)))
-        output.count("alerts", f"{alert.detector}|{alert.kind}|{alert.severity}|{alert.status}")

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
+#: The end of a posting that is open: a day that never comes.
+NO_END = 1 << 40
 #: Most remembered answers of `members`.
 _MEMORY = 512
 

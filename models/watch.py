@@ -58,7 +58,6 @@ class WatchStage:
             alerts, after, repeats = agency.take(own)
             for alert in alerts:
                 output.messages.append(Message("alerts", alert.alert_id.encode(), encode_alert(alert)))
-                output.count("alerts", f"{alert.detector}|{alert.kind}|{alert.severity}|{alert.status}")
             for search in after:
                 output.messages.append(
                     Message("searches.late", search.source_id.encode(), encode_search(search))

@@ -102,8 +102,6 @@ def _counted(alert: Alert) -> Counter:
 def _count(agent: str, counts: Mapping[tuple[str, str], int]) -> None:
     """Add a batch's counts, under the names that the stages use (see `models.stage.Output`)."""
     for (name, label), number in counts.items():
-        if name == "alerts":
-            continue  # counted from the alerts themselves, which name their agency
         if name == "refused":
             metrics.REFUSED.labels(label).inc(number)
         elif name == "ticks":

@@ -17,6 +17,7 @@ from models.columns import Column, Ints, distinct
 from models.days import LocalDays
 from models.detectors.base import Day, Detector, Settings
 from models.expressions import Condition, compile_condition
+from models.roster import NO_END
 from models.statistics.beta_binomial import central_interval
 from models.statistics.recent import RecentEvidence
 from models.statistics.shares import Shares, Window
@@ -33,8 +34,8 @@ MOST_VALUES = 16
 OTHER = "other"
 #: p-values are not told below this.
 LEAST_P = 1e-300
-#: Days that never come: the end of an open posting, and of one that is not on the roster.
-_OPEN, _UNKNOWN = 1 << 40, 1 << 41
+#: In place of the end of a posting, of who is not on the roster: a day that never comes either.
+_UNKNOWN = NO_END << 1
 
 
 class ShareSettings(Settings, kw_only=True, frozen=True):
@@ -196,7 +197,7 @@ class Share(Detector):
             shares.forget(row, since)
         shares.posted[row] = since > shares.first_day
         shares.since[row] = max(since, min(int(shares.since[row]), shares.first_day or day))
-        shares.until[row] = _OPEN if posting.valid_to is None else posting.valid_to
+        shares.until[row] = NO_END if posting.valid_to is None else posting.valid_to
         shares.group[row] = shares.group_of(posting.unit_id)
 
     def _judged(self, rows: Ints, day: int) -> NDArray[np.bool_]:

@@ -11,11 +11,8 @@ from typing import Literal
 
 import numpy as np
 
-from models.roster import Roster
+from models.roster import NO_END, Roster
 from models.statistics.counts import Counts
-
-#: A day that never comes.
-_OPEN = 1 << 40
 
 
 class Service:
@@ -57,10 +54,10 @@ class Service:
         if posting is None or since is None:
             absent = self.roster.joined(key) is not None
             past.active[row] = not absent
-            past.until[row] = day + 1 if absent else _OPEN
+            past.until[row] = day + 1 if absent else NO_END
             return
         past.active[row] = True
-        past.until[row] = _OPEN if posting.valid_to is None else posting.valid_to
+        past.until[row] = NO_END if posting.valid_to is None else posting.valid_to
         past.group[row] = self._group(key, posting.unit_id)
         if since == past.since[row]:
             return

@@ -15,7 +15,7 @@ import numpy as np
 from msgspec import Struct
 
 from models.columns import Column, Ints, distinct
-from models.roster import Roster
+from models.roster import NO_END, Roster
 from models.statistics.past_scores import PastScores
 from models.statistics.weeks import Compared, Weeks
 from models.windows import Day, grouped, manual
@@ -24,8 +24,6 @@ By = Literal["requester", "unit", "tool", "agency"]
 FIELDS = {"requester": "requester_id", "unit": "unit_id", "tool": "tool", "agency": "agency_id"}
 #: Days of a key of which an event id is kept.
 MOST_IDS = 8
-#: A day that never comes.
-_OPEN = 1 << 40
 
 
 class Weekly:
@@ -117,10 +115,10 @@ class Weekly:
         if posting is None or since is None:
             absent = self.roster.joined(key) is not None
             weeks.active[row] = not absent
-            weeks.until[row] = day + 1 if absent else _OPEN
+            weeks.until[row] = day + 1 if absent else NO_END
             return
         weeks.active[row] = True
-        weeks.until[row] = _OPEN if posting.valid_to is None else posting.valid_to
+        weeks.until[row] = NO_END if posting.valid_to is None else posting.valid_to
         weeks.group[row] = weeks.group_number(posting.unit_id)
         if since != weeks.since[row]:
             # Newly on the roster, but serving here all along: what is known stays true.
