@@ -22,6 +22,8 @@ FAULTS = (
     "before-commit:2",
 )
 LOADING = "while-loading:1"
+#: Points that are passed once a checkpoint; how many the clock allows is never certain.
+AT_CHECKPOINTS = ("after-state", "before-commit")
 
 
 def keys(count: int) -> list[str]:
@@ -38,7 +40,8 @@ def kill_and_recover(broker: Broker, fault: str, folder: Path) -> int:
             deployment.wait_done()
             assert first.stop() == 0
         deployment.produce(keys(2000))
-        killed = deployment.start(FAULT=fault, TOY_SLOW="0.1")  # long enough for several commits
+        each_batch = {"CHECKPOINT_INTERVAL": "0"} if fault.startswith(AT_CHECKPOINTS) else {}
+        killed = deployment.start(FAULT=fault, TOY_SLOW="0.2", **each_batch)
         code = killed.wait_exit()
         for partition, offset in deployment.committed().items():
             snapshot = deployment.snapshot(partition)
