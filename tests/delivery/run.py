@@ -259,7 +259,7 @@ class _Run:
         progress = (sum(told.values()), self.crew.opened, self._sent)
         if progress != self._progress:
             self._patience = HANGS
-        self._progress, self._moved_at = progress, time.monotonic()
+            self._progress, self._moved_at = progress, time.monotonic()
         return all_committed(told, holdings)
 
     def _something_committed(self) -> bool:
