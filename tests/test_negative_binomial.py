@@ -49,6 +49,14 @@ def test_critical_count_is_the_least_that_is_rare_enough(mean: float, excess: fl
     assert count == 1 or upper_tail(count - 1, mean, variance) > p
 
 
+@given(st.lists(st.tuples(st.just(0.0) | means, excesses), min_size=1, max_size=9), st.floats(1e-9, 0.9))
+def test_critical_counts_of_many_are_those_of_each(pairs: list[tuple[float, float]], p: float) -> None:
+    mean = np.array([mu for mu, _ in pairs])
+    variance = np.array([mu * (1 + excess) for mu, excess in pairs])
+    alone = [int(critical_count(mu, v, p)) for mu, v in zip(mean, variance, strict=True)]
+    assert critical_count(mean, variance, p).tolist() == alone
+
+
 @given(means, excesses)
 def test_the_central_interval_holds_at_least_95_percent(mean: float, excess: float) -> None:
     low, high = central_interval(mean, mean * (1 + excess))
