@@ -12,14 +12,15 @@ EVERY = 2.0
 
 
 def install(seconds: float) -> None:
-    """From now on the wall clock of this process jumps by so much, and back, and so on.
+    """From now on the wall clock of this process is wrong by so much, jumps back, and so on.
 
-    The monotonic clock goes on, as it does when an operating system's wall clock is set.
+    Wrong first, so that a worker that does not live long is wrong, too. The monotonic clock goes on, as it
+    does when an operating system's wall clock is set.
     """
     began, real = time.monotonic(), time.time
 
     def wall() -> float:
-        return real() + (seconds if (time.monotonic() - began) // EVERY % 2 else 0.0)
+        return real() + (0.0 if (time.monotonic() - began) // EVERY % 2 else seconds)
 
     class Jumping(datetime):
         @classmethod
