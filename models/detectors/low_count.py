@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Literal
 
 import numpy as np
 from msgspec import Meta
 
-from models.alert import EntityKind, Finding
-from models.days import LocalDays
-from models.detectors.base import Day, Detector, Settings
+from models.alert import Finding
+from models.detectors.base import Day, Settings
 from models.statistics.negative_binomial import central_interval
-from models.statistics.weekly import Weekly
 from models.statistics.weeks import DAYS, Compared
+from models.weekly_detector import LEAST_P, WeeklyDetector
 from models.wording import chance, day_text, figure, plural
-
-if TYPE_CHECKING:
-    from models.reference import Reference
-
-#: p-values are not told below this.
-LEAST_P = 1e-300
 
 
 class LowCountSettings(Settings, kw_only=True, frozen=True):
@@ -56,7 +48,7 @@ class LowCountSettings(Settings, kw_only=True, frozen=True):
             )
 
 
-class LowCount(Detector):
+class LowCount(WeeklyDetector):
     """Chance of as few cases as in the last weeks, given what was usual a quarter of a year ago.
 
     Once a week, keys with a past are compared with a gamma-Poisson rate learned from weeks at least
@@ -82,24 +74,14 @@ class LowCount(Detector):
 
     function = "low_count"
     settings_type = LowCountSettings
-    judging = Detector.judging | {"alpha", "minimum_expected", "minimum_history_days", "minimum_share"}
-    #: Columns, two names, eight event ids; scores are kept by the agency.
-    bytes_per_key = 52 * 8 + 100 + 2 * 140 + 8 * 131
+    judging = WeeklyDetector.judging | {"minimum_expected", "minimum_share"}
 
     settings: LowCountSettings
 
-    def __init__(self, name: str, settings: Settings, reference: Reference, agency_id: str) -> None:
-        super().__init__(name, settings, reference, agency_id)
-        self._days = LocalDays.of(reference.agency(agency_id).timezone)
-        self._reset()
-
-    def _reset(self) -> None:
-        self._tested = 0
-        own, reference = self.settings, self.reference
-        self._weekly = Weekly(
-            own.by, own.window_weeks, own.lag_weeks, own.half_life_weeks, reference.roster.of(self.agency_id),
-            reference.tools.canonical,
-        )  # fmt: skip
+    @property
+    def windows(self) -> Sequence[int]:
+        """As the settings say."""
+        return self.settings.window_weeks
 
     def close(self, day: Day) -> Iterable[Finding]:
         """Count the day; on Sundays judge all keys."""
@@ -115,15 +97,6 @@ class LowCount(Detector):
                 if row not in found or finding.score > found[row].score:
                     found[row] = finding
         return sorted(found.values(), key=lambda finding: finding.entity)
-
-    @property
-    def about(self) -> EntityKind:
-        """Those whose searches are counted."""
-        return self.settings.by
-
-    def tested(self, day: Day) -> int:
-        """Those with a past that were compared when the day closed: of people on most days none."""
-        return self._tested
 
     def _pauses(self, day: Day) -> dict[int, Finding]:
         """Keys that have not been seen for longer than they should: told as long as it lasts."""
@@ -171,39 +144,14 @@ class LowCount(Detector):
     def _finding(
         self, day: Day, row: int, length: int, observed: int, mean: float, variance: float, p: float
     ) -> Finding:
-        weekly = self._weekly
-        key = weekly.weeks.keys[row]
+        last = self._weekly.latest(row)[-1:]
         interval = central_interval(mean, variance)
-        start = self._days.start(day.number - length + 1)
-        unit = {"requester": str(weekly.units[row]) or None, "unit": key}
-        last = weekly.latest(row)[-1:]
-        return Finding(
-            entity_kind=self.settings.by,
-            entity=key,
-            unit_id=unit.get(self.settings.by),
-            window_start=start,
-            window_end=day.end,
-            first_seen=start,
-            severity="high" if p < self.settings.alpha**2 else "medium",
-            p_value=p,
-            score=-math.log(p),
-            observed=float(observed),
-            expected=mean,
-            interval=interval,
-            evidence=tuple(last),
-            explanation=(
-                f"{plural(observed, 'case')} of {self.settings.by} {key} in {plural(length, 'day')} to "
-                f"{day_text(day.number)}, where {figure(mean)} [{figure(interval[0])}-{figure(interval[1])}] "
-                f"were expected; the last search that is on record is {', '.join(last)}; {chance(p)}."
-            ),
-        )
-
-    def snapshot(self) -> dict[str, bytes]:
-        """Blocks of the weekly counts."""
-        return self._weekly.snapshot()
-
-    def restore(self, blocks: Mapping[str, bytes]) -> None:
-        """Take back what `snapshot` gave."""
-        self._reset()
-        if blocks:
-            self._weekly.restore(blocks)
+        return self._told(
+            day, row, length, observed, mean, interval, p,
+            "high" if p < self.settings.alpha**2 else "medium",
+            last,
+            f"{plural(observed, 'case')} of {self.settings.by} {self._weekly.weeks.keys[row]} in "
+            f"{plural(length, 'day')} to {day_text(day.number)}, where {figure(mean)} "
+            f"[{figure(interval[0])}-{figure(interval[1])}] were expected; the last search that is on record "
+            f"is {', '.join(last)}; {chance(p)}.",
+        )  # fmt: skip

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Literal
 
 import numpy as np
 from msgspec import Meta
 from scipy.special import ndtr
 
-from models.alert import EntityKind, Finding
-from models.days import LocalDays
-from models.detectors.base import Day, Detector, Settings
+from models.alert import Finding
+from models.detectors.base import Day, Settings
 from models.statistics.negative_binomial import Floats, Ints, central_interval
-from models.statistics.weekly import Weekly
 from models.statistics.weeks import DAYS, Compared, Weeks
+from models.weekly_detector import LEAST_P, WeeklyDetector
 from models.wording import chance, day_text, figure, plural
 
-if TYPE_CHECKING:
-    from models.reference import Reference
-
-#: p-values are not told below this. Of the trend's, a normal approximation, none below the second.
-LEAST_P, LEAST_TREND = 1e-300, 1e-3
+#: p-values of the trend, a normal approximation, are not told below this.
+LEAST_TREND = 1e-3
 #: Part of what is beyond the expected that one week alone may hold: more is a burst. Twice an even share
 #: is always allowed.
 MOST_OF_ONE_WEEK = 0.4
@@ -58,7 +53,7 @@ class PoisoningSettings(Settings, kw_only=True, frozen=True):
             )
 
 
-class Poisoning(Detector):
+class Poisoning(WeeklyDetector):
     """Chance of as many cases as in the last months, and of as steady a growth, by what was usual before.
 
     Whoever searches two per cent more every day stays below every threshold that follows. So, once a
@@ -82,24 +77,14 @@ class Poisoning(Detector):
 
     function = "poisoning"
     settings_type = PoisoningSettings
-    judging = Detector.judging | {"alpha", "minimum_count", "minimum_history_days"}
-    #: Columns, two names, eight event ids; scores are kept by the agency.
-    bytes_per_key = 52 * 8 + 100 + 2 * 140 + 8 * 131
+    judging = WeeklyDetector.judging | {"minimum_count"}
 
     settings: PoisoningSettings
 
-    def __init__(self, name: str, settings: Settings, reference: Reference, agency_id: str) -> None:
-        super().__init__(name, settings, reference, agency_id)
-        self._days = LocalDays.of(reference.agency(agency_id).timezone)
-        self._reset()
-
-    def _reset(self) -> None:
-        self._tested = 0
-        own, reference = self.settings, self.reference
-        self._weekly = Weekly(
-            own.by, (1, *own.window_weeks), own.lag_weeks, own.half_life_weeks,
-            reference.roster.of(self.agency_id), reference.tools.canonical,
-        )  # fmt: skip
+    @property
+    def windows(self) -> Sequence[int]:
+        """The last week, and as the settings say."""
+        return (1, *self.settings.window_weeks)
 
     def close(self, day: Day) -> Iterable[Finding]:
         """Count the day; on Sundays judge all keys."""
@@ -124,59 +109,24 @@ class Poisoning(Detector):
         found = [self._finding(day, told, row, int(place[row]), float(both[row])) for row in raised.tolist()]
         return sorted(found, key=lambda finding: finding.entity)
 
-    @property
-    def about(self) -> EntityKind:
-        """Those whose searches are counted."""
-        return self.settings.by
-
-    def tested(self, day: Day) -> int:
-        """Those with a past that were compared when the day closed: on most days none."""
-        return self._tested
-
     def _finding(self, day: Day, told: Compared, row: int, place: int, p: float) -> Finding:
-        weekly = self._weekly
-        weeks = weekly.weeks
-        key, length = weeks.keys[row], int(weeks.windows[place])
+        weeks, length = self._weekly.weeks, int(self._weekly.weeks.windows[place])
         observed, mean = int(told.observed[place, row]), float(told.mean[place, row])
         interval = central_interval(mean, float(told.variance[place, row]))
         series = weeks.counts[(weeks.week - 1 - np.arange(length)) % weeks.lag, row]
         third = max(1, length // 3)
-        ids = weekly.latest(row)
-        start = self._days.start(day.number - DAYS * length + 1)
-        unit = {"requester": str(weekly.units[row]) or None, "unit": key}
-        return Finding(
-            entity_kind=self.settings.by,
-            entity=key,
-            unit_id=unit.get(self.settings.by),
-            window_start=start,
-            window_end=day.end,
-            first_seen=start,
-            severity="high" if p < self.settings.alpha / 30 else "medium",
-            p_value=p,
-            score=-math.log(p),
-            observed=float(observed),
-            expected=mean,
-            interval=interval,
-            evidence=tuple(ids),
+        ids = self._weekly.latest(row)
+        return self._told(
+            day, row, DAYS * length, observed, mean, interval, p,
+            "high" if p < self.settings.alpha / 30 else "medium",
+            ids,
+            f"{plural(observed, 'case')} of {self.settings.by} {weeks.keys[row]} in "
+            f"{plural(length, 'week')} to {day_text(day.number)}, from {int(series[-third:].sum())} in the "
+            f"first {third} weeks growing to {int(series[:third].sum())} in the last {third}, where "
+            f"{figure(mean)} [{figure(interval[0])}-{figure(interval[1])}] were expected in all by what was "
+            f"usual over {weeks.lag} weeks ago; {chance(p)}.",
             evidence_count=max(observed, len(ids)),
-            explanation=(
-                f"{plural(observed, 'case')} of {self.settings.by} {key} in {plural(length, 'week')} to "
-                f"{day_text(day.number)}, from {int(series[-third:].sum())} in the first {third} weeks "
-                f"growing to {int(series[:third].sum())} in the last {third}, where {figure(mean)} "
-                f"[{figure(interval[0])}-{figure(interval[1])}] were expected in all by what was usual over "
-                f"{weeks.lag} weeks ago; {chance(p)}."
-            ),
-        )
-
-    def snapshot(self) -> dict[str, bytes]:
-        """Blocks of the weekly counts."""
-        return self._weekly.snapshot()
-
-    def restore(self, blocks: Mapping[str, bytes]) -> None:
-        """Take back what `snapshot` gave."""
-        self._reset()
-        if blocks:
-            self._weekly.restore(blocks)
+        )  # fmt: skip
 
 
 def late(weeks: Weeks, told: Compared) -> Floats:
