@@ -145,12 +145,13 @@ class Crew:
                 if len(self.workers) < WORKERS:
                     self.start()
 
-    def stop(self, within: float) -> None:
-        """Stop everybody in order."""
+    def stop(self, within: float, apart: float = 0.0) -> None:
+        """Stop everybody in order, so many seconds apart."""
         for worker in self.workers:
             if "stop" not in worker.done:  # who is told twice ends at once
                 with suppress(ProcessLookupError):
                     self._end(worker, "stop")
+                time.sleep(apart)
         deadline = time.monotonic() + within
         for worker in self.workers:
             worker.process.join(max(0.0, deadline - time.monotonic()))
