@@ -54,3 +54,20 @@ def test_worker_that_slept_past_its_session_writes_nothing(deployment: Deploymen
     deployment.wait_done()
     assert successor.stop() == 0
     deployment.check_against_oracle()
+
+
+def test_another_group_goes_on_where_the_state_ends(deployment: Deployment) -> None:
+    first = deployment.start()
+    deployment.produce(keys(0, 1000))
+    deployment.wait_done()
+    assert first.stop() == 0
+    deployment.produce(keys(1000, 1000))
+    other = deployment.settings.group_id + "-anew"
+    second = deployment.start(GROUP_ID=other)
+    eventually(
+        lambda: sum(deployment.committed(group=other).values()) == deployment.produced, "all is committed"
+    )
+    assert second.stop() == 0
+    deployment.check_alerts()
+    said = [message for _, output in deployment.oracles().values() for message in output.messages]
+    assert sum(map(len, deployment.read("alerts").values())) == len(said), "nothing is judged again"
