@@ -54,9 +54,9 @@ def bench(
     with tempfile.TemporaryDirectory(prefix="probewatch-bench-") as folder:
         config = Path(folder) / "city"
         file = city(config, searches, seed)
-        scenes = {SHIPPED: config, FEWER: _with_only(CORE, config)}
-        if only:
-            scenes = {only: _with_only(only.split(","), config)}
+        scenes = {only: _with_only(only.split(","), config)} if only else {
+            SHIPPED: config, FEWER: _with_only(CORE, config),
+        }  # fmt: skip
         for _ in range(repeats):
             for stanzas, place in scenes.items():
                 limit, run = measure(place, file, broker, notes)
