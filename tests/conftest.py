@@ -1,8 +1,10 @@
-"""Clusters of Apache Kafka for the tests marked `kafka`, started when the first of them asks."""
+"""Clusters of Apache Kafka for the tests marked `kafka`, started when the first of them asks; and the same
+settings for all tests, wherever they are started from."""
 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -15,6 +17,10 @@ from tests.kafka.jars import KafkaMissing
 # No test is judged by the time that it takes.
 hypothesis.settings.register_profile("probewatch", deadline=None)
 hypothesis.settings.load_profile("probewatch")
+
+# Who is started in the background of a script ignores Ctrl-C, and so would every program that a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: Starts a cluster that runs until the end of the session; arguments as for `Cluster`, but a name first.
 StartKafka = Callable[..., Cluster]
