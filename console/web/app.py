@@ -17,7 +17,6 @@ from starlette.types import Scope
 from console.access.passwords import Passwords
 from console.access.require import declared
 from console.access.secret import read_secret
-from console.access.throttle import Throttle
 from console.access.tokens import Seal
 from console.access.visits import Limits
 from console.settings import ConsoleSettings
@@ -71,7 +70,6 @@ def create_app(
     secret = read_secret(settings.secret_file)
     state.seal = Seal(secret)
     state.passwords = passwords or Passwords()
-    state.throttle = Throttle(state.store)
     state.limits = Limits(timedelta(minutes=settings.session_idle), timedelta(hours=settings.session_life))
     state.https = settings.https
     state.templates = templates()
