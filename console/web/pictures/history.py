@@ -1,0 +1,115 @@
+"""Searches week by week against what was usual before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from statistics import median
+
+from console.web.pictures.base import Picture, Scale, area, diamond, line, numbers, rect, steps, text, upright
+from models.wording import day_text, figure, plural
+
+LEFT, RIGHT, TOP, BOTTOM = 52.0, 708.0, 22.0, 190.0
+#: Weeks of the past that make the baseline of a week, and how many there must be.
+PAST, LEAST = 26, 8
+
+
+@dataclass(frozen=True)
+class Week:
+    """A week from Monday `begin`: its searches, and the usual number before it as median and range."""
+
+    begin: date
+    searches: int
+    usual: float | None
+    low: float | None
+    high: float | None
+    alerts: int = 0
+
+
+def weeks_of(days: dict[date, int], alerts: Sequence[date], last: date) -> list[Week]:
+    """Whole weeks from the first search to the week of `last`, each with the median and the range of
+    nine tenths of the 26 weeks before it; none while fewer than 8 are known."""
+    if not days:
+        return []
+    sums: dict[date, int] = {}
+    for day, number in days.items():
+        sums[_monday(day)] = sums.get(_monday(day), 0) + number
+    told: dict[date, int] = {}
+    for day in alerts:
+        told[_monday(day)] = told.get(_monday(day), 0) + 1
+    begin, end = min(sums), max(_monday(last), max(sums))
+    found: list[Week] = []
+    counts: list[int] = []
+    for place in range((end - begin).days // 7 + 1):
+        week = begin + timedelta(weeks=place)
+        past = sorted(counts[-PAST:])
+        usual = low = high = None
+        if len(past) >= LEAST:
+            cut = len(past) // 20
+            usual, low, high = median(past), past[cut], past[-1 - cut]
+        counts.append(sums.get(week, 0))
+        found.append(Week(week, counts[-1], usual, low, high, told.get(week, 0)))
+    return found
+
+
+def history_picture(weeks: Sequence[Week], *, of: str) -> Picture:
+    """Bars of searches a week over the range that was usual before; diamonds where alerts were told.
+
+    `of` names whose searches they are.
+    """
+    shown = weeks[-105:]
+    most = max([1.0, *(week.searches for week in shown), *(week.high or 0.0 for week in shown)])
+    up = Scale(0, most * 1.05, BOTTOM, TOP)
+    across = Scale(0, max(len(shown), 1), LEFT, RIGHT)
+    wide = (RIGHT - LEFT) / max(len(shown), 1)
+    parts = list(upright(up, LEFT, RIGHT, [mark for mark in steps(0, most, 5) if mark == int(mark)], figure))
+    known = [(place, week) for place, week in enumerate(shown) if week.high is not None]
+    if known:
+        upper = [(across(place + 0.5), up(week.high or 0)) for place, week in known]
+        lower = [(across(place + 0.5), up(week.low or 0)) for place, week in known]
+        parts.append(area(upper, lower, "band"))
+    for place, week in enumerate(shown):
+        told = f"week of {day_text(week.begin.toordinal())}: {plural(week.searches, 'search')}"
+        top = up(week.searches)
+        parts.append(
+            rect(across(place) + wide * 0.15, top, wide * 0.7, BOTTOM - top, "first", told)
+        )
+        if week.alerts:
+            parts.append(
+                diamond(across(place + 0.5), 10, 6, "second", f"{plural(week.alerts, 'alert')}, {told}")
+            )
+    if known:
+        parts.append(line([(across(place + 0.5), up(week.usual or 0)) for place, week in known], "line third"))
+    parts.append(line([(LEFT, BOTTOM), (RIGHT, BOTTOM)], "axis"))
+    step = max(1, -(-len(shown) // 8))
+    for place in range(0, len(shown), step):
+        begin = shown[place].begin
+        parts.append(text(across(place), BOTTOM + 18, f"{begin:%-d %b %Y}", "faint"))
+    alerts = sum(week.alerts for week in shown)
+    return Picture(
+        title=f"Searches of {of}, week by week",
+        description=(
+            f"{plural(sum(week.searches for week in shown), 'search')} in {plural(len(shown), 'week')}, "
+            f"most in one week {max((week.searches for week in shown), default=0)}. The shaded range holds "
+            f"nine tenths of the 26 weeks before, the line is their median. "
+            f"Diamonds mark {plural(alerts, 'alert')}."
+        ),
+        height=BOTTOM + 28,
+        parts=parts,
+        table=numbers(
+            "history",
+            "The weeks of the picture",
+            ("Week from", "day"),
+            ("Searches", "number"),
+            ("Usual (median)", "number"),
+            ("Usual at least", "number"),
+            ("Usual at most", "number"),
+            ("Alerts", "number"),
+        ),
+        rows=[(w.begin, w.searches, w.usual, w.low, w.high, w.alerts) for w in shown],
+    )
+
+
+def _monday(day: date) -> date:
+    return day - timedelta(days=day.weekday())
