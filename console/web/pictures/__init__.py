@@ -1,7 +1,7 @@
 """Pictures of the console, one kind a file; `base` has what they share."""
 
 from console.web.pictures.base import Picture
-from console.web.pictures.contributions import Part, contributions_picture
+from console.web.pictures.contributions import contributions_picture
 from console.web.pictures.expected import expected_picture
 from console.web.pictures.heat import HeatDay, heat_picture
 from console.web.pictures.history import Week, history_picture, weeks_of
@@ -9,7 +9,6 @@ from console.web.pictures.timeline import timeline_picture
 
 __all__ = [
     "HeatDay",
-    "Part",
     "Picture",
     "Week",
     "contributions_picture",

@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
 
+from console.reading.risk import Part
 from console.web.pictures.base import Picture, Scale, line, numbers, rect, text
 from models.wording import day_text, figure, plural
 
 LEFT, RIGHT, TOP, ROW = 260.0, 640.0, 10.0, 26.0
 LETTERS = 38
-
-
-@dataclass(frozen=True)
-class Part:
-    """One contribution: which detector (and clause), when, and how much of it still counts."""
-
-    detector: str
-    day: date
-    amount: float
-    worth: float
 
 
 def contributions_picture(parts: Sequence[Part], threshold: float) -> Picture:
@@ -30,7 +19,8 @@ def contributions_picture(parts: Sequence[Part], threshold: float) -> Picture:
     most = max([threshold, *(part.worth for part in ordered), total])
     at = Scale(0, most, LEFT, RIGHT)
     drawn = []
-    rows = [("Sum", total), *((f"{part.detector}, {day_text(part.day.toordinal())}", part.worth) for part in ordered)]
+    rows = [("Sum", total)]
+    rows += [(f"{part.detector}, {day_text(part.day.toordinal())}", part.worth) for part in ordered]
     for place, (name, worth) in enumerate(rows):
         y = TOP + place * ROW
         short = name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…"
@@ -43,8 +33,8 @@ def contributions_picture(parts: Sequence[Part], threshold: float) -> Picture:
     return Picture(
         title="What the risk is the sum of",
         description=(
-            f"{plural(len(ordered), 'contribution')} add up to {figure(round(total, 1))}; an alert is told from "
-            f"{figure(threshold)} on. Older ones count less."
+            f"{plural(len(ordered), 'contribution')} with a sum of {figure(round(total, 1))}; an alert is told "
+            f"from {figure(threshold)} on. Older ones count less."
         ),
         height=foot + 26,
         parts=drawn,

@@ -80,7 +80,7 @@ def heat_picture(first: date, last: date, days: Mapping[date, HeatDay]) -> Pictu
         description=(
             f"{day_text(first.toordinal())} to {day_text(last.toordinal())}: "
             f"{plural(sum(counts), 'search')}, {plural(alerts, 'alert')}, demonstrations on "
-            f"{plural(held, 'day')}. Weeks go across and weekdays down; a darker or stronger square is a day with more "
+            f"{plural(held, 'day')}. Weeks go across and weekdays down; a stronger square is a day with more "
             f"searches, a dot a day with an alert, a diamond a day with a demonstration."
         ),
         height=foot + 12,

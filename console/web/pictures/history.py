@@ -80,7 +80,8 @@ def history_picture(weeks: Sequence[Week], *, of: str) -> Picture:
                 diamond(across(place + 0.5), 10, 6, "second", f"{plural(week.alerts, 'alert')}, {told}")
             )
     if known:
-        parts.append(line([(across(place + 0.5), up(week.usual or 0)) for place, week in known], "line third"))
+        middle = [(across(place + 0.5), up(week.usual or 0)) for place, week in known]
+        parts.append(line(middle, "line third"))
     parts.append(line([(LEFT, BOTTOM), (RIGHT, BOTTOM)], "axis"))
     step = max(1, -(-len(shown) // 8))
     for place in range(0, len(shown), step):
