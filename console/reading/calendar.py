@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
@@ -11,9 +12,18 @@ from sqlalchemy.orm import Session
 
 from console.reading.quarters import days_of
 from console.storage.tables import AlertRow, SearchRow
-from console.web.pictures import HeatDay
 from models.days import LocalDays, instant
 from models.reference import Reference
+
+
+@dataclass(frozen=True)
+class HeatDay:
+    """What a day holds: searches, alerts first seen on it, and the weight of its demonstrations, 0 to 1."""
+
+    searches: int = 0
+    alerts: int = 0
+    demonstrations: int = 0
+    weight: float = 0.0
 
 
 def year_of(

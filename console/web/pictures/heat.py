@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, timedelta
 
+from console.reading.calendar import HeatDay
 from console.web.pictures.base import Picture, diamond, dot, numbers, rect, text
 from models.wording import day_text, plural
 
 LEFT, TOP, CELL = 40.0, 26.0, 12.6
 SHADES = 5
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-
-
-@dataclass(frozen=True)
-class HeatDay:
-    """What a day holds: searches, alerts first seen on it, and the weight of its demonstrations, 0 to 1."""
-
-    searches: int = 0
-    alerts: int = 0
-    demonstrations: int = 0
-    weight: float = 0.0
 
 
 def heat_picture(first: date, last: date, days: Mapping[date, HeatDay]) -> Picture:

@@ -3,54 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, timedelta
-from statistics import median
 
+from console.reading.history import Week
 from console.web.pictures.base import Picture, Scale, area, diamond, line, numbers, rect, steps, text, upright
 from models.wording import day_text, figure, plural
 
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 708.0, 22.0, 190.0
-#: Weeks of the past that make the baseline of a week, and how many there must be.
-PAST, LEAST = 26, 8
-
-
-@dataclass(frozen=True)
-class Week:
-    """A week from Monday `begin`: its searches, and the usual number before it as median and range."""
-
-    begin: date
-    searches: int
-    usual: float | None
-    low: float | None
-    high: float | None
-    alerts: int = 0
-
-
-def weeks_of(days: dict[date, int], alerts: Sequence[date], last: date) -> list[Week]:
-    """Whole weeks from the first search to the week of `last`, each with the median and the range of
-    nine tenths of the 26 weeks before it; none while fewer than 8 are known."""
-    if not days:
-        return []
-    sums: dict[date, int] = {}
-    for day, number in days.items():
-        sums[_monday(day)] = sums.get(_monday(day), 0) + number
-    told: dict[date, int] = {}
-    for day in alerts:
-        told[_monday(day)] = told.get(_monday(day), 0) + 1
-    begin, end = min(sums), max(_monday(last), max(sums))
-    found: list[Week] = []
-    counts: list[int] = []
-    for place in range((end - begin).days // 7 + 1):
-        week = begin + timedelta(weeks=place)
-        past = sorted(counts[-PAST:])
-        usual = low = high = None
-        if len(past) >= LEAST:
-            cut = len(past) // 20
-            usual, low, high = median(past), past[cut], past[-1 - cut]
-        counts.append(sums.get(week, 0))
-        found.append(Week(week, counts[-1], usual, low, high, told.get(week, 0)))
-    return found
 
 
 def history_picture(weeks: Sequence[Week], *, of: str) -> Picture:
@@ -72,9 +30,7 @@ def history_picture(weeks: Sequence[Week], *, of: str) -> Picture:
     for place, week in enumerate(shown):
         told = f"week of {day_text(week.begin.toordinal())}: {plural(week.searches, 'search')}"
         top = up(week.searches)
-        parts.append(
-            rect(across(place) + wide * 0.15, top, wide * 0.7, BOTTOM - top, "first", told)
-        )
+        parts.append(rect(across(place) + wide * 0.15, top, wide * 0.7, BOTTOM - top, "first", told))
         if week.alerts:
             parts.append(
                 diamond(across(place + 0.5), 10, 6, "second", f"{plural(week.alerts, 'alert')}, {told}")
@@ -110,7 +66,3 @@ def history_picture(weeks: Sequence[Week], *, of: str) -> Picture:
         ),
         rows=[(w.begin, w.searches, w.usual, w.low, w.high, w.alerts) for w in shown],
     )
-
-
-def _monday(day: date) -> date:
-    return day - timedelta(days=day.weekday())
