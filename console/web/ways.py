@@ -1,21 +1,21 @@
-"""The ways through the console: what stands in the head of every page, for those who may go there."""
+"""The ways through the console: what stands at the top of every page, for whoever may go there."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from console.access.permissions import Permission
-from console.access.visits import Current
 
 
 class Way(NamedTuple):
-    """A page that can be gone to from everywhere."""
+    """A page that can be gone to from anywhere."""
 
     path: str
     title: str
     permission: Permission
 
 
+#: In the order in which they are shown.
 WAYS = (
     Way("/", "Inbox", Permission.READ_ALERTS),
     Way("/alerts", "All alerts", Permission.READ_ALERTS),
@@ -23,11 +23,7 @@ WAYS = (
     Way("/calendar", "Calendar", Permission.READ_FIGURES),
     Way("/completeness", "Completeness", Permission.READ_COMPLETENESS),
     Way("/policy", "Policy", Permission.READ_POLICY),
-    Way("/figures", "Figures", Permission.READ_FIGURES),
     Way("/ledger", "Ledger", Permission.READ_LEDGER),
+    Way("/names/look-ups", "Look-ups", Permission.READ_LOOK_UPS),
+    Way("/accounts", "Accounts", Permission.MANAGE_ACCOUNTS),
 )
-
-
-def ways(current: Current | None) -> list[Way]:
-    """The ways that somebody may take; none before the login."""
-    return [] if current is None else [way for way in WAYS if current.may(way.permission)]

@@ -1,1 +1,1 @@
-"""The pages, one router each; `create_app` takes every module here that has a `router`."""
+"""One router a file, found by its name `router`; each route declares its permission."""
