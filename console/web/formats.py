@@ -57,3 +57,7 @@ def entity_address(kind: str, agency: str | None, name: str) -> str | None:
     """The page about a requester, unit, tool or subject; None for what has no page."""
     path = PLACES.get(kind)
     return None if path is None else address(path, agency=agency, name=name)
+
+
+#: What templates may do with a value.
+FILTERS = {"rfc3339": rfc3339, "utc": utc, "amount": amount, "day": day}

@@ -49,12 +49,11 @@ class Page:
         if wanted in self._sources:
             return self._csv(*self._sources[wanted])
         known = {
-            "title": self.title,
-            "way": self.way,
             "tables": {name: self._view(*found) for name, found in self._sources.items()},
             "pictures": self._pictures,
+            **({} if self.way is None else {"way": self.way}),
         }
-        return render(self.request, self.template, {**known, **context}, status)
+        return render(self.request, self.template, self.title, {**known, **context}, status=status)
 
     def _view(self, table: Table[Row], source: Source[Row]) -> View[Row]:
         return view(table, source, self.request.url.path, self.params)
