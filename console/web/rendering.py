@@ -19,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from console.access import cookies, csrf
 from console.access.permissions import Permission
 from console.access.visits import Current
+from console.web.formats import FILTERS, entity_address
 from console.web.ways import WAYS
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -34,7 +35,8 @@ def templates() -> Jinja2Templates:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["Permission"] = Permission
+    environment.globals |= {"Permission": Permission, "entity_address": entity_address}
+    environment.filters |= FILTERS
     return Jinja2Templates(env=environment, context_processors=[_known])
 
 

@@ -17,6 +17,13 @@ class Way(NamedTuple):
 
 #: In the order in which they are shown.
 WAYS = (
+    Way("/", "Inbox", Permission.READ_ALERTS),
+    Way("/alerts", "All alerts", Permission.READ_ALERTS),
+    Way("/people", "Who and what", Permission.READ_SEARCHES),
+    Way("/calendar", "Calendar", Permission.READ_FIGURES),
+    Way("/completeness", "Completeness", Permission.READ_COMPLETENESS),
+    Way("/policy", "Policy", Permission.READ_POLICY),
+    Way("/ledger", "Ledger", Permission.READ_LEDGER),
     Way("/names/look-ups", "Look-ups", Permission.READ_LOOK_UPS),
     Way("/accounts", "Accounts", Permission.MANAGE_ACCOUNTS),
 )
