@@ -12,8 +12,10 @@ from sqlalchemy.orm import Session
 from console.access import visits
 from console.access.passwords import Passwords, temporary, weakness
 from console.access.permissions import Role, fitting
+from console.access.provider import Identity
 from console.access.second_factor import forget
 from console.access.tables import AccountRow, DeviceRow
+from console.access.tokens import digest
 from console.storage.ledger import append
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{1,63}\Z")
@@ -21,6 +23,8 @@ NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{1,63}\Z")
 TEMPORARY = timedelta(days=7)
 #: Who acts where nobody is logged in: the command on the machine itself.
 COMMAND = "command line"
+#: Who acts where the login provider adds an account or changes its roles.
+PROVIDER = "login provider"
 
 
 class Refused(ValueError):
@@ -73,6 +77,28 @@ def add(
     return account
 
 
+def vouched(session: Session, identity: Identity, now: datetime) -> AccountRow | None:
+    """The account of somebody for whom the login provider vouches, with the roles that it gives now.
+
+    It is made at the first login, under a name of its own even where a local account is called the same.
+    None when the account is disabled here.
+    """
+    account = session.scalar(
+        select(AccountRow).where(AccountRow.issuer == identity.issuer, AccountRow.subject == identity.subject)
+    )
+    if account is None:
+        account = add(session, name=_free(session, identity), roles=identity.roles, actor=PROVIDER, now=now)
+        account.issuer, account.subject = identity.issuer, identity.subject
+    if account.disabled_at is not None:
+        return None
+    roles = sorted(identity.roles)
+    if account.roles != roles:
+        before, account.roles = account.roles, roles
+        visits.end_all(session, account.id)
+        tell(session, account, "roles changed", PROVIDER, now, before=before, roles=roles)
+    return account
+
+
 def set_roles(session: Session, account: AccountRow, roles: Iterable[str], actor: str, now: datetime) -> None:
     """Give an account other roles, and end its sessions.
 
@@ -85,6 +111,8 @@ def set_roles(session: Session, account: AccountRow, roles: Iterable[str], actor
         return
     if Role.ADMINISTRATOR not in wanted:
         _not_the_last(session, account)
+    if account.issuer is not None:
+        raise Refused("Your organisation's login provider gives the roles of this account.")
     before, account.roles = account.roles, wanted
     visits.end_all(session, account.id)
     tell(session, account, "roles changed", actor, now, before=before, roles=wanted)
@@ -177,6 +205,15 @@ def _roles(names: Iterable[str]) -> list[str]:
         return sorted(map(str, fitting(names)))
     except ValueError as error:
         raise Refused(str(error)) from None
+
+
+def _free(session: Session, identity: Identity) -> str:
+    """A name that no other account has, near to what the provider calls somebody."""
+    plain = re.sub(r"[^a-z0-9._@-]+", "-", folded(identity.name)).strip("._@-")[:40]
+    mark = digest(f"{identity.issuer} {identity.subject}")[:8]
+    if NAME.match(plain) and named(session, plain) is None:
+        return plain
+    return f"{plain}-{mark}" if plain else f"account-{mark}"
 
 
 def _not_oneself(account: AccountRow, actor: str) -> None:

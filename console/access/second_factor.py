@@ -32,7 +32,9 @@ def fresh_secret() -> str:
 
 def picture(secret: str, name: str) -> str:
     """The QR code that an app reads, as an SVG element with nothing to style or run in it."""
-    code = segno.make(pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=ISSUER), error="m", micro=False)
+    code = segno.make(
+        pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=ISSUER), error="m", micro=False
+    )
     return code.svg_inline(scale=5, dark="#000", light="#fff", svgclass="qr", lineclass=None, title="QR code")
 
 
