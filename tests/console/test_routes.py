@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
 
+from console.access import csrf
 from console.access.permissions import Permission, Role, allows
 from console.access.require import Undeclared, anyone, declared, require
 from console.storage.engine import open_store
@@ -84,7 +85,7 @@ def test_what_changes_something_needs_the_token_of_the_session(console: FastAPI)
     assert len(changing) > 10
     for method, path in changing:
         browser = Browser(console).enter("supervisor-1")
-        for fields in ({}, {"csrf": "0" * 64}, {"csrf": ""}):
+        for fields in ({}, {csrf.FIELD: "0" * 64}, {csrf.FIELD: ""}):
             assert browser.request(method, path, data=fields).status_code in (303, 403), path
             if path not in ("/login/code",):  # that step is over, and says so first
                 assert browser.request(method, path, data=fields).status_code == 403, path
