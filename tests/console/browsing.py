@@ -46,9 +46,8 @@ class Clock:
 def make_console(store: Store, folder: Path, *, clock: Clock | None = None, **given: Any) -> FastAPI:
     """A console over a store; `given` are settings, or what `create_app` takes."""
     parts = {name: given.pop(name) for name in ("names", "configuration", "provider") if name in given}
-    settings = ConsoleSettings(
-        **{"secret_file": folder / "secret", "requests_a_minute": 1_000_000, "second_factor": "optional"} | given
-    )
+    known = {"secret_file": folder / "secret", "requests_a_minute": 1_000_000, "second_factor": "optional"}
+    settings = ConsoleSettings(**{**known, **given})
     return create_app(settings, store=store, passwords=CHEAP, now=clock or Clock(), **parts)
 
 
@@ -93,7 +92,13 @@ def add_account(
     kept = CHEAP.hash(password) if password else None
     with app.state.store.writing() as session:
         return accounts.add(
-            session, name=name, roles=roles, actor="command line", now=app.state.now(), password=kept, until=until
+            session,
+            name=name,
+            roles=roles,
+            actor="command line",
+            now=app.state.now(),
+            password=kept,
+            until=until,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -16,6 +17,7 @@ from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 
+from console.access import accounts
 from console.access.passwords import Passwords
 from console.access.permissions import Role
 from console.access.places import own_path
@@ -75,7 +77,8 @@ def test_after_the_login_one_goes_on_to_where_one_wanted(console: FastAPI) -> No
 ELSEWHERE = [
     "https://elsewhere.example/", "//elsewhere.example", "/\\elsewhere.example", "\\\\elsewhere.example",
     "/\t/elsewhere.example", "javascript:alert(1)", "https:elsewhere.example", "/\n/elsewhere.example",
-    " //elsewhere.example", "/%0d%0aSet-Cookie:x=y\r\n", "///elsewhere.example", "elsewhere.example", "/" + "a" * 3000,
+    " //elsewhere.example", "/%0d%0aSet-Cookie:x=y\r\n", "///elsewhere.example", "elsewhere.example",
+    "/" + "a" * 3000,
 ]  # fmt: skip
 
 
@@ -124,14 +127,23 @@ def test_every_step_makes_a_new_token(console: FastAPI, clock: Clock) -> None:
         assert other.get("/account").headers["location"].startswith("/login")
 
 
-def test_a_copy_of_the_store_holds_no_token_password_or_secret(console: FastAPI, clock: Clock, tmp_path: Path) -> None:
+def test_a_copy_of_the_store_holds_no_token_password_or_secret(
+    console: FastAPI, clock: Clock, tmp_path: Path
+) -> None:
     browser = Browser(console)
     browser.log_in("reviewer-1")
     app, codes = set_up_factor(browser, clock)
     with console.state.store.engine.connect() as connection:
-        dump = "\n".join(connection.connection.driver_connection.iterdump())  # type: ignore[union-attr]
+        dump = "\n".join(connection.connection.driver_connection.iterdump())
     device = next(cookie.value for cookie in browser.cookies.jar if cookie.name.endswith("device"))
-    for secret in (browser.token, device, PASSWORD, app.secret, *codes, *(code.replace("-", "") for code in codes)):
+    for secret in (
+        browser.token,
+        device,
+        PASSWORD,
+        app.secret,
+        *codes,
+        *(code.replace("-", "") for code in codes),
+    ):
         assert secret and secret not in dump
 
 
@@ -192,7 +204,9 @@ def test_a_recovery_code_replaces_the_app_once(console: FastAPI, clock: Clock) -
     assert "<dd>8</dd>" in other.get("/account").text
 
 
-def test_a_required_second_factor_is_set_up_at_the_first_login(store: Store, tmp_path: Path, clock: Clock) -> None:
+def test_a_required_second_factor_is_set_up_at_the_first_login(
+    store: Store, tmp_path: Path, clock: Clock
+) -> None:
     app = make_console(store, tmp_path, clock=clock, second_factor="required")
     add_account(app, "reviewer-1", Role.REVIEWER)
     browser = Browser(app)
@@ -204,8 +218,6 @@ def test_a_required_second_factor_is_set_up_at_the_first_login(store: Store, tmp
 
 
 def test_a_password_from_somebody_else_is_changed_first_and_ends(console: FastAPI, clock: Clock) -> None:
-    from datetime import timedelta
-
     add_account(console, "viewer-1", Role.VIEWER, until=clock() + timedelta(days=7))
     browser = Browser(console)
     assert browser.log_in("viewer-1").headers["location"] == "/account/password"
@@ -290,7 +302,9 @@ def test_guessing_codes_becomes_slow_too(console: FastAPI, clock: Clock) -> None
 def test_somebody_at_an_open_session_cannot_guess_the_password(console: FastAPI) -> None:
     browser = Browser(console).enter("reviewer-1")
     new = {"new": "seven storks on a chimney", "again": "seven storks on a chimney"}
-    answers = [browser.submit("/account/password", {"old": f"guess {n}", **new}).status_code for n in range(7)]
+    answers = [
+        browser.submit("/account/password", {"old": f"guess {n}", **new}).status_code for n in range(7)
+    ]
     assert answers == [422] * 5 + [429] * 2
 
 
@@ -298,9 +312,9 @@ def ways_to_fail(app: FastAPI) -> dict[str, Callable[[Browser], Any]]:
     add_account(app, "disabled-1", Role.REVIEWER)
     add_account(app, "provider-1", Role.REVIEWER, password=None)
     with app.state.store.writing() as session:
-        from console.access import accounts
-
-        accounts.disable(session, accounts.named(session, "disabled-1"), "administrator-1", app.state.now())  # type: ignore[arg-type]
+        disabled = accounts.named(session, "disabled-1")
+        assert disabled is not None
+        accounts.disable(session, disabled, "administrator-1", app.state.now())
     return {
         "wrong password": lambda browser: browser.log_in("reviewer-1", "not the password"),
         "unknown": lambda browser: browser.log_in("nobody-1", "not the password"),
@@ -318,7 +332,9 @@ def test_no_answer_says_which_accounts_there_are(console: FastAPI) -> None:
     seen = {}
     for n, (way, fail) in enumerate(ways_to_fail(console).items()):
         answer = fail(Browser(console, address=f"198.51.100.{n}"))
-        text = re.sub(r'(name="csrf_token" value=)"\w+"|(id="name" name="name" value=)"[^"]*"', r"\1\2", answer.text)
+        text = re.sub(
+            r'(name="csrf_token" value=)"\w+"|(id="name" name="name" value=)"[^"]*"', r"\1\2", answer.text
+        )
         seen[way] = answer.status_code, text, sorted(answer.headers.keys()), WRONG in text
     for way, what in seen.items():
         assert what == seen["wrong password"], way
@@ -326,19 +342,22 @@ def test_no_answer_says_which_accounts_there_are(console: FastAPI) -> None:
 
 
 def test_an_unknown_account_becomes_as_slow_as_a_known_one(console: FastAPI) -> None:
-    attackers = {name: Browser(console, address=f"198.51.100.{n}") for n, name in enumerate(("reviewer-1", "nobody-1"))}
+    attackers = {
+        name: Browser(console, address=f"198.51.100.{n}") for n, name in enumerate(("reviewer-1", "nobody-1"))
+    }
     answers = {
-        name: [attacker.log_in(name, f"guess {n}").status_code for n in range(8)] for name, attacker in attackers.items()
+        name: [attacker.log_in(name, f"guess {n}").status_code for n in range(8)]
+        for name, attacker in attackers.items()
     }
     assert answers["reviewer-1"] == answers["nobody-1"] == [401] * 5 + [429] * 3
 
 
 def test_no_time_says_which_accounts_there_are(console: FastAPI, clock: Clock) -> None:
-    """With a hash that takes 20 ms or so, an unknown account must not be answered in less than half of that."""
-    passwords = console.state.passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=16_384, parallelism=1))
+    """With a hash that takes 20 ms or so, an unknown account is not answered in less than half of that."""
+    passwords = console.state.passwords = Passwords(
+        PasswordHasher(time_cost=1, memory_cost=16_384, parallelism=1)
+    )
     with console.state.store.writing() as session:
-        from console.access import accounts
-
         row = accounts.named(session, "reviewer-1")
         assert row is not None
         row.password = passwords.hash(PASSWORD)
@@ -361,7 +380,10 @@ def test_cookies_are_for_us_alone(store: Store, tmp_path: Path) -> None:
     browser = Browser(app, "https://console.example.org")
     browser.get("/login")
     answer = browser.submit("/login", {"name": "reviewer-1", "password": PASSWORD})
-    cookies = [browser.get("/login", headers={"cookie": ""}).headers.get("set-cookie", ""), *answer.headers.get_list("set-cookie")]
+    cookies = [
+        browser.get("/login", headers={"cookie": ""}).headers.get("set-cookie", ""),
+        *answer.headers.get_list("set-cookie"),
+    ]
     assert len([cookie for cookie in cookies if cookie]) >= 2
     for cookie in filter(None, cookies):
         words = {word.strip().casefold() for word in cookie.split(";")}
