@@ -61,10 +61,11 @@ class Settings(BaseSettings):
     topics_create: bool = Field(False, description="Create missing topics when a worker starts.")
 
     checkpoint_interval: float = Field(
-        1.0,
+        3.0,
         ge=0,
         le=60,
-        description="Seconds between writes of a partition's state while it works; 0: after every batch.",
+        description="Seconds between writes of a partition's state while it works, and so of work that is"
+        " done again after a crash; 0: after every batch.",
     )
     batch_records: int = Field(5000, ge=1, le=100_000, description="Most records handed to a stage at once.")
     stage_processes: bool = Field(
