@@ -108,6 +108,12 @@ class Settings(BaseSettings):
     alert_resend_interval: float = Field(
         60.0, gt=0, le=3600, description="Seconds after which alerts that stand are posted to it again."
     )
+    traces_url: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="OTLP/HTTP address of an OpenTelemetry collector, such as http://127.0.0.1:4318/v1/traces;"
+        " unset: no traces.",
+    )
     pseudonym_key: SecretStr | None = Field(
         None, description="Key of the pseudonyms that replace staff identities at ingest, 16 bytes or more."
     )

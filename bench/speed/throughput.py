@@ -29,8 +29,8 @@ PARTITIONS = 4
 #: The stanzas that the worker was first built for: rules; counts of requesters, units and tools, and round
 #: demonstrations; repeated subjects; rare places, hours and tools; gaps and silence of the log.
 CORE = (
-    "policy_clause", "requester_volume", "unit_volume", "tool_volume", "demonstration_spike", "repeat_subject",
-    "rare_place_and_hour", "rare_tool", "sequence_gap", "silence",
+    "policy_clause", "requester_volume", "unit_volume", "tool_volume", "demonstration_spike",
+    "repeat_subject", "rare_place_and_hour", "rare_tool", "sequence_gap", "silence",
 )  # fmt: skip
 SHIPPED, SPINE = "all shipped stanzas", "the ten stanzas of the first worker"
 TARGETS = {SHIPPED: Target("at least", 0.5), SPINE: Target("at least", 0.25)}
