@@ -16,7 +16,7 @@ from console.access.provider import Identity
 from console.access.second_factor import forget
 from console.access.tables import AccountRow, DeviceRow
 from console.access.tokens import digest
-from console.storage.ledger import append
+from console.storage.ledger import append, lock
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{1,63}\Z")
 #: How long a password may be used that somebody else has made.
@@ -224,6 +224,7 @@ def _not_oneself(account: AccountRow, actor: str) -> None:
 
 
 def _not_the_last(session: Session, account: AccountRow) -> None:
+    lock(session)  # two administrators must not disable each other at the same moment
     able = [
         one
         for one in everyone(session)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from fastapi import Request
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from console.access import cookies, second_factor, throttle, visits
@@ -19,7 +19,7 @@ from console.access.passwords import Passwords
 from console.access.tables import AccountRow, DeviceRow
 from console.access.throttle import Key
 from console.access.tokens import Seal, digest, fresh
-from console.access.visits import Current, Stage
+from console.access.visits import Current, Limits, Stage
 from console.settings import ConsoleSettings
 from console.storage.engine import Store
 from console.storage.ledger import append
@@ -47,6 +47,7 @@ class Login:
         self._passwords: Passwords = state.passwords
         self._seal: Seal = state.seal
         self._settings: ConsoleSettings = state.settings
+        self._limits: Limits = state.limits
         self._now: datetime = state.now()
         self._address = request.client.host if request.client else ""
         self._browser = browser_of(request.headers.get("user-agent", ""))
@@ -113,6 +114,7 @@ class Login:
         if stage is not Stage.FULL:
             return Result(token=token, stage=stage)
         self._tell(session, account, how)
+        self._sweep(session)
         if self._known(session, account):
             return Result(token=token, stage=stage)
         device = fresh()
@@ -148,6 +150,14 @@ class Login:
             if own in charged.reached and account is not None:
                 tell(session, account, "slowed down after failed logins", "console", self._now)
         return charged.wait
+
+    def _sweep(self, session: Session) -> None:
+        """What is over need not be kept."""
+        visits.sweep(session, self._now, self._limits)
+        throttle.sweep(session, self._now)
+        session.execute(
+            delete(DeviceRow).where(DeviceRow.created_at < self._now - cookies.LIVES[cookies.DEVICE])
+        )
 
     def _tell(self, session: Session, account: AccountRow, how: str) -> None:
         append(session, "access", account.name, {"what": "logged in", "by": how}, self._now)
