@@ -55,8 +55,8 @@ def serve(
     try:
         streams = load_settings()
         settings = load_console_settings(host=host, port=port)
-        logs.configure(streams.log_format, streams.log_level)
         listening = _listen(settings)
+        logs.configure(streams.log_format, streams.log_level)
         configuration, names = _configured(streams)
         app = create_app(settings, configuration=configuration, names=names)
     except exits.Stop as stop:
