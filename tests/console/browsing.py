@@ -83,7 +83,8 @@ class Browser(TestClient):
             assert account is not None
             token = visits.begin(session, account, stage, "a browser", state.now())
         self.cookies.clear()
-        self.cookies.set("__Host-probewatch-session" if state.https else "probewatch-session", token)
+        name = "__Host-probewatch-session" if state.https else "probewatch-session"
+        self.cookies.set(name, token, domain=self.base_url.host)
         return self
 
 

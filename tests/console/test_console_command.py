@@ -13,8 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from console.access import accounts
 from console.storage.engine import open_store
@@ -83,7 +82,7 @@ def test_a_taken_port_is_one_sentence(environment: dict[str, str]) -> None:
 @pytest.fixture
 def served(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "streams", "console", "--port", "0"],
+        [sys.executable, "-m", "streams", "console", "--port", "0", "--no-kafka"],
         cwd=ROOT,
         env={**os.environ, **environment},
         stderr=subprocess.PIPE,
