@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 import structlog
@@ -18,7 +18,8 @@ from sqlalchemy.exc import OperationalError
 
 from console.access import csrf
 from console.access.permissions import Permission, Role
-from console.access.require import anyone, require
+from console.access.require import anyone, declared, require
+from console.access.visits import Current
 from console.storage.engine import Store
 from console.web.headers import ALWAYS
 from console.web.pace import Pace
@@ -352,10 +353,18 @@ def test_permission_is_asked_before_the_input_is_judged(console: FastAPI) -> Non
     """Who may not do something does not learn what it would need."""
     router = APIRouter()
 
-    @router.get("/secret/{number}", dependencies=[Depends(require(Permission.MANAGE_ACCOUNTS))])
-    def secret(number: int) -> int:
+    def broken() -> None:
+        raise HTTPException(503)
+
+    @router.get("/secret/{number}")
+    def secret(
+        one: Annotated[None, Depends(broken)],
+        current: Annotated[Current, Depends(require(Permission.MANAGE_ACCOUNTS))],
+        number: int,
+    ) -> int:
         return number
 
     console.include_router(router)
+    declared(console.routes)
     assert Browser(console).enter("supervisor-1").get("/secret/many").status_code == 403
     assert Browser(console).get("/secret/many").status_code == 303
