@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import pytest
 import structlog
@@ -19,7 +19,6 @@ from sqlalchemy.exc import OperationalError
 from console.access import csrf
 from console.access.permissions import Permission, Role
 from console.access.require import anyone, declared, require
-from console.access.visits import Current
 from console.storage.engine import Store
 from console.web.headers import ALWAYS
 from console.web.pace import Pace
@@ -353,15 +352,13 @@ def test_permission_is_asked_before_the_input_is_judged(console: FastAPI) -> Non
     """Who may not do something does not learn what it would need."""
     router = APIRouter()
 
-    def broken() -> None:
+    def not_ready() -> None:
         raise HTTPException(503)
 
-    @router.get("/secret/{number}")
-    def secret(
-        one: Annotated[None, Depends(broken)],
-        current: Annotated[Current, Depends(require(Permission.MANAGE_ACCOUNTS))],
-        number: int,
-    ) -> int:
+    needs = [Depends(not_ready), Depends(require(Permission.MANAGE_ACCOUNTS))]
+
+    @router.get("/secret/{number}", dependencies=needs)
+    def secret(number: int) -> int:
         return number
 
     console.include_router(router)
