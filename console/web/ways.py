@@ -17,7 +17,7 @@ class Way(NamedTuple):
 
 #: In the order in which they are shown.
 WAYS = (
-    Way("/", "Inbox", Permission.READ_ALERTS),
+    Way("/inbox", "Inbox", Permission.READ_ALERTS),
     Way("/alerts", "All alerts", Permission.READ_ALERTS),
     Way("/people", "Who and what", Permission.READ_SEARCHES),
     Way("/calendar", "Calendar", Permission.READ_FIGURES),

@@ -1,0 +1,25 @@
+"""`/`: to the first page that the reader may see."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import RedirectResponse
+
+from console.access.permissions import Permission
+from console.access.require import require
+from console.access.visits import Current
+from console.web.rendering import redirect
+from console.web.ways import WAYS
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/")
+def home(
+    request: Request, current: Annotated[Current, Depends(require(Permission.SIGNED_IN))]
+) -> RedirectResponse:
+    """Go on."""
+    path = next((way.path for way in WAYS if current.may(way.permission)), "/account")
+    return redirect(request, path)
