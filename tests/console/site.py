@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -77,7 +77,9 @@ def fill(store: Store, searches: tuple[Search, ...], alerts: tuple[Alert, ...]) 
 
 def search_row(search: Search) -> SearchRow:
     names = {column.key for column in SearchRow.__table__.columns} - {"record", "late"}
-    return SearchRow(**{name: getattr(search, name) for name in names}, record=encode_search(search), late=False)
+    return SearchRow(
+        **{name: getattr(search, name) for name in names}, record=encode_search(search), late=False
+    )
 
 
 def alert_row(alert: Alert) -> AlertRow:

@@ -14,7 +14,7 @@ from console.access.require import require
 from console.reading.entities import Entity, EntityPage, Share, find
 from console.reading.history import weeks_of
 from console.reading.risk import contributions, risk_settings
-from console.storage.tables import AlertRow, SearchRow
+from console.storage.tables import SearchRow
 from console.web.formats import entity_address
 from console.web.given import Configured, Reading
 from console.web.listings import alerts_table, searches_table
@@ -163,6 +163,7 @@ def _shares_table(kind: str, entity: Entity) -> Table[Share]:
         caption=BESIDE[kind],
         sort="searches",
         descending=True,
+        size=10,
         columns=(
             Column(
                 name="name",
