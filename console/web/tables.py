@@ -136,6 +136,8 @@ class Listed(Generic[Row]):
         if column is not None:
             key = column.order if callable(column.order) else column.value
             known = [row for row in rows if key(row) is not None]
+            if wanted.descending:
+                known.reverse()  # so that equal rows, too, come the other way round
             known.sort(key=lambda row: _rank(key(row)), reverse=wanted.descending)
             # What is not known comes last, whichever way.
             rows = known + [row for row in rows if key(row) is None]
@@ -164,7 +166,10 @@ class Selected(Generic[Row]):
         if order is None or callable(order) or order is self._key:
             query = query.order_by(key)
         else:
-            query = query.order_by(order.desc() if wanted.descending else order.asc(), key)
+            ranked = order.desc() if wanted.descending else order.asc()
+            # Only where it matters: an index has no such order.
+            may_be_unknown = getattr(getattr(order, "expression", None), "nullable", True)
+            query = query.order_by(ranked.nulls_last() if may_be_unknown else ranked, key)
         query = query.offset(first).limit(number)
         if number is None:
             query = query.execution_options(yield_per=1000)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -17,10 +17,11 @@ from console.access import csrf, visits
 from console.access.permissions import Role
 from console.access.tables import AccountRow
 from console.settings import ConsoleSettings
+from console.storage import ledger, standing
 from console.storage.engine import Store
-from console.storage.tables import AlertRow, SearchRow
+from console.storage.tables import SearchRow
 from console.web.app import create_app
-from models.alert import SEVERITIES, Alert, decode_alert, encode_alert
+from models.alert import Alert, decode_alert
 from models.detectors import settings_types
 from models.pipeline import Pipeline
 from models.search import Search, encode_search
@@ -67,37 +68,27 @@ def replayed() -> tuple[Configuration, tuple[Search, ...], tuple[Alert, ...]]:
     return configuration, tuple(searches), alerts
 
 
-def fill(store: Store, searches: tuple[Search, ...], alerts: tuple[Alert, ...]) -> None:
-    """Keep searches and the last version of each alert."""
+def fill(store: Store, searches: Iterable[Search], alerts: Iterable[Alert]) -> None:
+    """Keep searches, and every version of each alert."""
     with store.writing() as session:
         session.add_all(map(search_row, searches))
-        for alert in {one.alert_id: one for one in alerts}.values():
-            session.add(alert_row(alert))
+        tell(session, alerts)
+
+
+def tell(session: Session, alerts: Iterable[Alert]) -> None:
+    """Let alerts arrive."""
+    alerts = list(alerts)
+    for alert in alerts:
+        ledger.append(session, "alert", "intake", alert, alert.decided_at)
+    for alert_id in {alert.alert_id for alert in alerts}:
+        standing.stand(session, alert_id)
+    standing.regroup(session, {alert.alert_id for alert in alerts})
 
 
 def search_row(search: Search) -> SearchRow:
     names = {column.key for column in SearchRow.__table__.columns} - {"record", "late"}
     return SearchRow(
         **{name: getattr(search, name) for name in names}, record=encode_search(search), late=False
-    )
-
-
-def alert_row(alert: Alert) -> AlertRow:
-    names = {column.key for column in AlertRow.__table__.columns} & set(Alert.__struct_fields__)
-    low, high = alert.interval or (None, None)
-    return AlertRow(
-        **{name: getattr(alert, name) for name in names},
-        severity_rank=SEVERITIES.index(alert.severity),
-        interval_low=low,
-        interval_high=high,
-        record=encode_alert(alert),
-        arrived_at=alert.decided_at,
-        changed_at=alert.decided_at,
-        incident_id=alert.alert_id,
-        open=alert.status != "withdrawn",
-        work_state="new",
-        versions=1,
-        decisions=0,
     )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
@@ -10,21 +13,52 @@ from sqlalchemy.orm import Session
 
 from console.access.permissions import Permission
 from console.access.require import require
+from console.access.visits import Current
 from console.reading import policy
 from console.reading.evidence import Nearby, Peer, evidence, missing, nearby, peers, related
 from console.reading.explaining import about, rarity
+from console.reading.work import DISPOSITIONS, Happened, standing, words_of
 from console.storage.tables import AlertRow
 from console.web.formats import entity_address
-from console.web.given import Configured, Reading
+from console.web.given import Configured, Now, Reading
 from console.web.listings import alerts_table, searches_table
 from console.web.page import Page
 from console.web.pictures import expected_picture, timeline_picture
 from console.web.tables import Column, Table
 from models.alert import Alert, decode_alert
+from models.decisions import MOST_SNOOZE
 from models.wording import day_text
 
-router = APIRouter(dependencies=[Depends(require(Permission.READ_ALERTS))], include_in_schema=False)
+router = APIRouter(include_in_schema=False)
 
+Reader = Annotated[Current, Depends(require(Permission.READ_ALERTS))]
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A form that could not be carried out: which action, why, what had been typed, and the status to say."""
+
+    action: str
+    words: str
+    typed: Mapping[str, str]
+    status: int = 409
+
+
+HISTORY: Table[Happened] = Table(
+    name="history",
+    caption="What happened to this alert",
+    sort="number",
+    empty="The ledger says nothing about it yet.",
+    columns=(
+        Column(name="number", title="Entry in the ledger", kind="number", value=lambda one: one.seq),
+        Column(name="at", title="When", kind="time", value=lambda one: one.at),
+        Column(name="who", title="Who", value=lambda one: one.actor or "the program"),
+        Column(
+            name="what", title="What", value=lambda one: f"{one.what} (undone)" if one.undone else one.what
+        ),
+        Column(name="text", title="In words", value=lambda one: one.text, wide=True, sort=False),
+    ),
+)
 EVIDENCE = searches_table("evidence", "The evidence: searches that the alert names")
 RELATED = alerts_table("related", "Related alerts", filters=False, empty="No other alert is about this.")
 NEARBY: Table[Nearby] = Table(
@@ -62,17 +96,33 @@ NEARBY: Table[Nearby] = Table(
 
 
 @router.get("/alerts/{alert_id}")
-def alert(request: Request, session: Reading, configured: Configured, alert_id: str) -> Response:
+def alert(
+    request: Request, session: Reading, configured: Configured, reader: Reader, now: Now, alert_id: str
+) -> Response:
     """The page of an alert."""
+    return shown(request, session, configured, reader, now, alert_id)
+
+
+def shown(
+    request: Request,
+    session: Session,
+    configured: Configured,
+    reader: Current,
+    now: datetime,
+    alert_id: str,
+    wrong: Wrong | None = None,
+) -> Response:
+    """The page of an alert, with what was wrong with a form of it, so that nobody types a reason twice."""
     row = row_of(session, alert_id)
     record = decode_alert(row.record)
     reference = configured.reference
     zone = ZoneInfo(reference.agency(record.agency_id).timezone if record.agency_id else "UTC")
     searches = evidence(session, record)
     events = nearby(reference, record, searches)
+    work = standing(session, alert_id, reader.name, now)
     page = Page(request, "alert.html", f"Alert about {row.entity_kind} {row.entity}", way="/inbox")
     if row.observed is not None:
-        page.picture(expected_picture(row.observed, row.expected, record.interval, words="of these"))
+        page.picture(expected_picture(row.observed, row.expected, record.interval))
     if searches:
         page.picture(
             timeline_picture(
@@ -85,20 +135,26 @@ def alert(request: Request, session: Reading, configured: Configured, alert_id: 
                 ],
             )
         )
+    page.table(HISTORY, list(work.history))
     page.table(EVIDENCE, searches)
     page.table(NEARBY, events)
     page.table(_peers_table(record), peers(session, record))
     page.table(RELATED, related(session, row))
     return page.answer(
+        status=200 if wrong is None else wrong.status,
         row=row,
         record=record,
+        work=work,
+        wrong=wrong,
+        dispositions=DISPOSITIONS,
+        words_of=words_of,
+        tomorrow=now.date() + timedelta(days=1),
+        latest=now.date() + MOST_SNOOZE,
         zone=zone.key,
-        last_moment=record.window_end - timedelta(seconds=1),
         sure=rarity(row.p_value, row.kind),
         clause=policy.find(reference.policy, row.clause),
         about=about(configured, row.detector),
         missing=missing(record, searches),
-        peers_kind=_peers_kind(record),
         configuration_is_other=configured.digest != row.config_digest,
     )
 

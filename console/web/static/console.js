@@ -19,11 +19,12 @@
       const when = new Date(time.dateTime);
       if (Number.isNaN(when.getTime())) continue;
       const utc = time.textContent.trim();
+      const sameDay = when.getDate() === when.getUTCDate();
       time.dataset.told = "";
       time.textContent = shape.format(when);
       const beside = document.createElement("span");
       beside.className = "aside";
-      beside.textContent = ` (${utc})`;
+      beside.textContent = ` (${sameDay ? utc.split(", ").pop() : utc})`;
       time.append(beside);
     }
   }
