@@ -110,11 +110,19 @@ class Site:
     configuration: Configuration
     settings: ConsoleSettings
     now: Callable[[], datetime]
+    alerts: tuple[Alert, ...] = ()
 
     def __post_init__(self) -> None:
         self.app = create_app(
             self.settings, store=self.store, configuration=self.configuration, now=lambda: self.now()
         )
+
+    def path(self, page: str) -> str:
+        """A path as it is, or that of the first alert of a detector for `alert:DETECTOR`."""
+        kind, _, detector = page.partition(":")
+        if kind != "alert":
+            return page
+        return f"/alerts/{next(one.alert_id for one in self.alerts if one.detector == detector)}"
 
     def person(self, *roles: Role, name: str | None = None) -> Person:
         """Somebody with these roles, logged in."""
@@ -136,9 +144,37 @@ class Site:
         return account
 
 
-def site_over(store: Store, folder: Path) -> Site:
-    """A console over a store that is filled from the replay."""
+def site_over(store: Store, folder: Path, spoiled: str | None = None) -> Site:
+    """A console over a store that is filled from the replay. `spoiled` stands in for everything in the log
+    that somebody could write freely."""
     configuration, searches, alerts = replayed()
+    if spoiled is not None:
+        searches = tuple(_spoiled(one, spoiled) for one in searches)
+        alerts = tuple(_spoiled_alert(one, spoiled) for one in alerts)
     fill(store, searches, alerts)
     settings = ConsoleSettings(secret_file=folder / "console.secret", second_factor="optional")
-    return Site(store, configuration, settings, lambda: NOW)
+    return Site(store, configuration, settings, lambda: NOW, alerts)
+
+
+def _spoiled(search: Search, text: str) -> Search:
+    return msgspec.structs.replace(
+        search,
+        reason_text=text,
+        case_number=text,
+        incident_area=text,
+        subject_ref=text,
+        source_id=f"{search.source_id} {text}",
+        requester_id=f"{search.requester_id} {text}",
+        unit_id=f"{search.unit_id} {text}",
+        purpose=text,
+        tool=text,
+    )
+
+
+def _spoiled_alert(alert: Alert, text: str) -> Alert:
+    return msgspec.structs.replace(
+        alert,
+        entity=f"{alert.entity} {text}",
+        unit_id=None if alert.unit_id is None else f"{alert.unit_id} {text}",
+        explanation=f"{text} {alert.explanation}",
+    )

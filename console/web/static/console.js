@@ -39,7 +39,7 @@
   function choose(row) {
     for (const one of rows()) one.classList.toggle("chosen", one === row);
     chosen = row ? row.id : null;
-    const link = row && row.querySelector("a");
+    const link = row && (row.querySelector("[data-open]") || row.querySelector("a"));
     if (link) {
       link.focus();
       row.scrollIntoView({ block: "nearest" });
