@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 from fastapi.testclient import TestClient
+from httpx import Response
 from sqlalchemy.orm import Session
 
 from console.access import csrf, visits
@@ -97,7 +98,7 @@ class Person(TestClient):
 
     token = ""
 
-    def do(self, path: str, **fields: str) -> object:
+    def do(self, path: str, **fields: str) -> Response:
         """Post a form of our own pages."""
         return self.post(path, data={"csrf_token": self.token, **fields}, follow_redirects=False)
 
