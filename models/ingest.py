@@ -200,6 +200,9 @@ class IngestStage:
     def _mark(self, packs: dict[str, Packing], output: Output, source_id: str, log: SourceLog) -> None:
         """Close the source's days and pass its watermark on to the agencies that it feeds."""
         _write(output, log.advance())
+        for label, number in log.p_values.items():
+            output.count("p_values", label, number)
+        log.p_values.clear()
         if log.watermark == NEVER:
             return
         step = log.watermark // MARK_STEP * MARK_STEP

@@ -3,6 +3,8 @@ below x; counts are whole numbers, so usually fewer. Only figures for operations
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,8 +24,16 @@ class PValues:
             places = np.searchsorted(BOUNDS, np.minimum(p, 1.0))
             self._counts += np.bincount(places, minlength=len(BOUNDS))
 
-    def take(self) -> dict[int, int]:
-        """Number of values by class, empty ones left out; counting begins anew."""
+    def one(self, p: float) -> None:
+        """Add a single p-value."""
+        self._counts[bisect_left(BOUNDS, min(p, 1.0))] += 1
+
+    def take(self, tested: int) -> dict[int, int]:
+        """Number of values by class, empty ones left out; counting begins anew. Keys that were `tested`
+        without a p-value of their own, because it was plain that nothing is unusual, count as 1. Nothing
+        where no value came at all: then nothing is known about the detector."""
+        if self._counts.any():
+            self._counts[-1] += max(0, tested - int(self._counts.sum()))
         found = {int(place): int(self._counts[place]) for place in np.flatnonzero(self._counts)}
         self._counts[:] = 0
         return found

@@ -13,6 +13,7 @@ All of it depends only on the order of messages within the source, never on othe
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from operator import attrgetter, itemgetter
 from typing import Literal
@@ -85,6 +86,8 @@ class SourceLog:
         """event_id -> check sum, of all open days."""
         self.agencies: set[str] = set()
         """The agencies that this log is known to feed."""
+        self.p_values: Counter[str] = Counter()
+        """How p-values fell since the last look, by "detector|class"; whoever looks empties it."""
         self.next_mark = NEVER
         """From this watermark on there is something to close or to pass on."""
 
@@ -204,6 +207,8 @@ class SourceLog:
         named = [Reporter.of(detector) for detector in self._detectors]
         for detector, who in zip(self._detectors, named, strict=True):
             alerts += self._book.close(who, detector.close(day), day.start, day.end, day.end + self.lateness)
+            for place, count in detector.p_values.take(1).items():
+                self.p_values[f"{detector.name}|{place}"] += count
         return alerts + self._book.end_day(day.start, day.end, episodes_longest(named))
 
     def snapshot(self, *, full: bool) -> dict[str, bytes]:

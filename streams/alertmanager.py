@@ -34,6 +34,7 @@ import aiohttp
 import structlog
 
 from models.alert import Alert
+from streams import tracing
 
 RECENT = timedelta(days=1)
 #: Alerts whose last labels are remembered, to end them when an amendment changes the labels.
@@ -107,7 +108,8 @@ class Notifier:
     async def _deliver(self, alerts: Sequence[_Posting]) -> None:
         attempt = 0
         while True:
-            status, answer, wait = await self._send(alerts)
+            with tracing.span("Alertmanager post", alerts=len(alerts), attempt=attempt):
+                status, answer, wait = await self._send(alerts)
             if 200 <= status < 300:
                 new = sum(posted_at is None for _, posted_at in alerts)
                 for outcome, number in (("posted", new), ("resent", len(alerts) - new)):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from structlog.contextvars import bind_contextvars
 
 from models.stage import Message, Output, Record, Stage
-from streams import faults, metrics
+from streams import faults, metrics, tracing
 from streams.batches import Batch
 from streams.counting import count_batch, show_figures
 from streams.exits import log
@@ -142,10 +142,16 @@ class PartitionRunner:
         answer = await self._stage.absorb(records)
         self._next = records[-1].offset + 1
         self._absorbed_at = time.monotonic()
-        self._in_hand.append(asyncio.create_task(self._finish(answer, records, started)))
+        self._in_hand.append(asyncio.create_task(self._traced(answer, records, started)))
         if len(self._in_hand) > IN_HAND:
             await asyncio.wait((self._in_hand[0],))
         self._raise_failures()
+
+    async def _traced(self, answer: Awaitable[Output], records: Sequence[Record], started: float) -> None:
+        place = {"messaging.destination.partition.id": str(self.partition)}
+        first = {"messaging.kafka.offset": records[0].offset, "messaging.batch.message_count": len(records)}
+        with tracing.span(f"{self.agent} batch", **place, **first):
+            await self._finish(answer, records, started)
 
     async def _finish(self, answer: Awaitable[Output], records: Sequence[Record], started: float) -> None:
         """What is left to do of a batch: hand its messages over, after those before, and see them confirmed.
@@ -202,7 +208,8 @@ class PartitionRunner:
                 upto = self._next
                 implied = list(self._in_hand)
             await asyncio.gather(*implied)
-            await self._state.write(snapshot.blocks, absorbed=upto - 1)
+            with tracing.span(f"{self.agent} state", partition=self.partition, blocks=len(snapshot.blocks)):
+                await self._state.write(snapshot.blocks, absorbed=upto - 1)
             faults.reach("after-state")
             self.durable = upto
             self._written_at = time.monotonic()

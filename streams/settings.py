@@ -62,10 +62,11 @@ class Settings(BaseSettings):
     topics_create: bool = Field(False, description="Create missing topics when a worker starts.")
 
     checkpoint_interval: float = Field(
-        1.0,
+        3.0,
         ge=0,
         le=60,
-        description="Seconds between writes of a partition's state while it works; 0: after every batch.",
+        description="Seconds between writes of a partition's state while it works, and so of work that is"
+        " done again after a crash; 0: after every batch.",
     )
     batch_records: int = Field(5000, ge=1, le=100_000, description="Most records handed to a stage at once.")
     stage_processes: bool = Field(
@@ -107,6 +108,12 @@ class Settings(BaseSettings):
     alertmanager_url: str | None = Field(None, description="Alertmanager to post alerts to; unset: none.")
     alert_resend_interval: float = Field(
         60.0, gt=0, le=3600, description="Seconds after which alerts that stand are posted to it again."
+    )
+    traces_url: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="OTLP/HTTP address of an OpenTelemetry collector, such as http://127.0.0.1:4318/v1/traces;"
+        " unset: no traces.",
     )
     pseudonym_key: SecretStr | None = Field(
         None, description="Key of the pseudonyms that replace staff identities at ingest, 16 bytes or more."

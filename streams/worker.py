@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import structlog
 
-from streams import collector, logs, metrics
+from streams import collector, logs, metrics, tracing
 from streams.alertmanager import Notifier
 from streams.app import ProbewatchApp, build_app
 from streams.child_host import ChildHost
@@ -42,6 +42,7 @@ def run(
     logs.configure(settings.log_format, settings.log_level)
     collector.calm()
     hosts = _hosts(settings, kinds)
+    tracing.configure(settings.traces_url, VERSION)
     try:
         return asyncio.run(_run(settings, kinds, hosts, notifier, config_digest))
     except Stop as stop:
@@ -50,6 +51,7 @@ def run(
     finally:
         for host in hosts.values():
             host.close()
+        tracing.close()
 
 
 def _hosts(settings: Settings, kinds: Sequence[StageKind]) -> dict[str, StageHost]:

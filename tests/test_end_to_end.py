@@ -20,6 +20,7 @@ import pytest
 
 from streams.broker import EmbeddedBroker
 from streams.demo.worker import ROOT, Worker, wait_until_ready
+from tests.collector import Collector, collecting
 from tests.live import Live, command, eventually, log_lines
 
 LINES, REASONS, REPEATS = log_lines()
@@ -68,11 +69,18 @@ def replayed(broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="module")
+def collector() -> Iterator[Collector]:
+    with collecting() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
 def through(
-    broker: EmbeddedBroker, replayed: Replayed, tmp_path_factory: pytest.TempPathFactory
+    broker: EmbeddedBroker, replayed: Replayed, collector: Collector, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Live, Worker]]:
     """The file gone through Kafka and one worker, which still runs."""
     live = Live(broker.url, "through", tmp_path_factory.mktemp("through"))
+    live.environment["PROBEWATCH_TRACES_URL"] = collector.url
     live.ensure_topics()
     with live.worker(free_port()) as worker:
         sent = command("produce", replayed.file, "--json", environment=live.environment)
@@ -149,6 +157,15 @@ def test_counts_add_up_and_name_nobody(through: tuple[Live, Worker], replayed: R
     )
     _, page = get(f"{worker.address}/metrics")
     assert not any(name in page for name in ('"r0"', '"r1"', '"pet"', '"s1"', '"c1"'))
+
+
+def test_traces_have_a_span_for_each_batch_and_name_nobody(
+    through: tuple[Live, Worker], collector: Collector
+) -> None:
+    wanted = {"ingest batch", "watch batch", "ingest state", "watch state"}
+    eventually(lambda: wanted <= set(collector.spans()), "spans of both stages")
+    values = [value for attributes in collector.spans().values() for value in attributes.values()]
+    assert values and all(value.isdecimal() for value in values)
 
 
 def test_the_pages_answer(through: tuple[Live, Worker]) -> None:

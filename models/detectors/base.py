@@ -79,7 +79,7 @@ class Detector(ABC):
         self.settings = settings
         self.reference = reference
         self.agency_id = agency_id
-        #: To be told the p-values of all keys that `close` judges, by detectors that work them all out.
+        #: To be told the p-values that `close` works out, whether or not they become findings.
         self.p_values = PValues()
 
     @property
@@ -165,6 +165,8 @@ class SourceDetector(ABC):
         self.name = name
         self.settings = settings
         self.source_id = source_id
+        #: As of `Detector`: one for each closed day that was judged.
+        self.p_values = PValues()
 
     def tick(self, complete_until: float, latest: float, latest_event: str) -> Finding | None:
         """Fast lane: time has passed. All searches before `complete_until` should have arrived;

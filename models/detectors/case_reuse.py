@@ -229,6 +229,7 @@ class CaseReuse(Detector):
             doublings = rest.length.bit_length()
             by_rest = ladder.chance(steps.rests, 1 + doublings, learned.agency.usual_rests())
         p = max(min(1.0, 2 * min(by_weeks, by_rest)), 1e-300)
+        self.p_values.one(p)
         if p > settings.alpha:
             return None
         account = (

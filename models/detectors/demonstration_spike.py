@@ -251,10 +251,13 @@ class DemonstrationSpike(Detector):
             else:
                 each = (1 - CITY_SHARE) / max(len(rows) - 1, 1)
                 share = {row: CITY_SHARE if row == city else each for row in range(len(rows))}
+            least = 1.0
             for row, part in share.items():
                 told = min(1.0, float(p[row]) / (part * event.weight))
+                least = min(least, told)
                 if spike.observed[2 * row] >= self.settings.minimum_count and told <= self.settings.alpha:
                     best[row] = min(best.get(row, (2.0, event)), (told, event), key=lambda one: one[0])
+            self.p_values.one(least)
         found = [self._finding(number, spike, 2 * row, *one) for row, one in best.items()]
         return sorted(found, key=lambda finding: (finding.entity_kind, finding.entity))
 

@@ -103,7 +103,9 @@ class LowCount(WeeklyDetector):
         weeks, windows = self._weekly.weeks, len(self._weekly.weeks.windows)
         mean, variance, chance_of_none = weeks.pauses()
         p = np.minimum(1.0, np.maximum(chance_of_none, LEAST_P) * (windows + 1))
-        raised = (p <= self.settings.alpha) & (mean >= self.settings.minimum_expected) & weeks.active
+        known = (mean >= self.settings.minimum_expected) & weeks.active
+        self.p_values.add(p[known])
+        raised = known & (p <= self.settings.alpha)
         return {
             row: self._finding(
                 day,
@@ -128,6 +130,8 @@ class LowCount(WeeklyDetector):
         judged = np.flatnonzero(usual.any(axis=0))
         if self.settings.by == "requester":
             both[judged] = np.maximum(both[judged], self._weekly.chances(-np.log(least[judged])))
+        if self.settings.by == "requester":  # else the pauses have been counted, of all keys
+            self.p_values.add(both[judged])
         every = np.arange(len(weeks))
         left = 1 - self.settings.minimum_share
         low = told.observed[place, every] <= left * told.mean[place, every]

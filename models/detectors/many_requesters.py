@@ -184,6 +184,7 @@ class ManyRequesters(Detector):
                 learned.expected += SURPRISING * max(0, grounds - was) / max(1.0, fame / WINDOWS_BEFORE)
                 learned.surprising += p <= SURPRISING < self._chance(tails, was, fame)
                 p = min(1.0, p * max(1.0, learned.surprising / learned.expected))
+            self.p_values.one(p)
             if p <= self.settings.alpha and grounds >= self.settings.minimum_count:
                 visits = [
                     *map(self._visits.visit, which),

@@ -148,6 +148,7 @@ class PartialLoss(SourceDetector):
 
     def _judge(self, day: SourceDay, told: Expectation) -> Finding | None:
         best: tuple[float, int, float, float, float] | None = None
+        least: float | None = None
         past = self._counts.history
         mature = past.days[0] > self.settings.minimum_history_days
         for place, size in enumerate(self._counts.windows.tolist()):
@@ -162,6 +163,7 @@ class PartialLoss(SourceDetector):
             mean = float(due[kept].sum()) * usual.ratio
             variance = mean * usual.spread
             p = min(1.0, float(lower_tail(observed, mean, variance)) * len(SPARED))
+            least = min(p, 1.0 if least is None else least)
             if p > SURPRISING:
                 usual.learn(observed, mean, size)
             if (
@@ -172,6 +174,8 @@ class PartialLoss(SourceDetector):
                 and not self._whole(size, mean - observed)
             ):
                 best = p, size, observed, mean, variance
+        if mature and least is not None:
+            self.p_values.one(least)
         return None if best is None else self._finding(day, *best)
 
     def _whole(self, size: int, lacking: float) -> bool:

@@ -113,6 +113,7 @@ class PeerProfile(Detector):
         if day.number - self._first_day < self.settings.minimum_history_days:
             return []
         quiet = day.number - profiles.told[rows] < 7 * WEEKS
+        self.p_values.add(p[~quiet])
         raised = np.flatnonzero((p <= self.settings.alpha) & ~quiet)
         profiles.told[rows[raised]] = day.number
         usual = float(np.median(scores))

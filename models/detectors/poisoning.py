@@ -105,6 +105,7 @@ class Poisoning(WeeklyDetector):
         self._tested = len(judged)
         if self.settings.by == "requester":
             both[judged] = np.maximum(both[judged], self._weekly.chances(-np.log(least[judged])))
+        self.p_values.add(both[judged])
         raised = judged[both[judged] <= self.settings.alpha]
         found = [self._finding(day, told, row, int(place[row]), float(both[row])) for row in raised.tolist()]
         return sorted(found, key=lambda finding: finding.entity)

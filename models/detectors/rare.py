@@ -183,6 +183,7 @@ class Rare(Detector):
         p = min(1.0, best * len(ways))
         self._check.surprising += p <= SURPRISING
         p = min(1.0, p * max(1.0, self._check.surprising / self._check.expected))
+        self.p_values.one(p)
         if best_way is None or p > self.settings.alpha:
             return None
         indexes = ways[best_way]

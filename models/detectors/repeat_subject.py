@@ -167,7 +167,7 @@ class RepeatSubject(Detector):
             if number[place] + each[place] >= least:
                 pair = int(names[place])
                 visits = [*before.of(pair), *(Visit.of(day, row) for row in own[place])]
-                finding = self._judge(pair, visits, day.number)
+                finding = self._judge(pair, visits, day.number, closed=True)
                 if finding is not None:
                     findings.append((visits[-1][:2], finding))
         for place in again:
@@ -178,7 +178,7 @@ class RepeatSubject(Detector):
         before.remember(day, names)
         return [finding for _, finding in sorted(findings, key=itemgetter(0))]
 
-    def _judge(self, pair: int, visits: list[Visit], day: int) -> Finding | None:
+    def _judge(self, pair: int, visits: list[Visit], day: int, *, closed: bool = False) -> Finding | None:
         settings = self.settings
         first = self._learned.first_day
         if first is None or day - first < settings.minimum_history_days:
@@ -198,6 +198,8 @@ class RepeatSubject(Detector):
             chances.append(min(1.0, by_habit + by_fame))
         best = min(range(len(chances)), key=chances.__getitem__)
         p = min(1.0, len(chances) * chances[best])
+        if closed:
+            self.p_values.one(p)
         if p > settings.alpha:
             return None
         name, noun = SCALES[best]

@@ -172,7 +172,9 @@ class Repeated(Detector):
         if day.number - self._first_day >= self.settings.minimum_history_days:
             log_chance = np.cumsum(np.log(self._propensities(int(after.max()))))
             near = used & (after > before) & (after >= max(self.settings.minimum_count, 2))
-            near &= log_chance[np.maximum(after - 2, 0)] <= math.log(self.settings.alpha)
+            chances = log_chance[np.maximum(after - 2, 0)]
+            self.p_values.add(np.exp(chances[near]))
+            near &= chances <= math.log(self.settings.alpha)
             events: list[str] = []
             if near.any():
                 events += (event for one in self._past.values() for event in one.events)

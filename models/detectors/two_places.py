@@ -190,6 +190,7 @@ class TwoPlaces(Detector):
         if first is None or day.number - first < settings.minimum_history_days:
             return None
         p = max(min(1.0, share * ladder.chance(learned.reached, count)), 1e-300)
+        self.p_values.one(p)
         if p > settings.alpha or count < settings.minimum_count:
             return None
         mean, upper = ladder.expected(learned.reached)

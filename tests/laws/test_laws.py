@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable
 from random import Random
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from models.alert import decode_alert
 from models.detectors import discover
+from models.p_values import BOUNDS
 from models.pipeline import Pipeline, Standing
 from tests.logs import (
     DAY,
@@ -208,3 +210,30 @@ def test_every_alert_names_its_evidence_and_explains_itself(function: str, plan:
         assert alert.window_start.timestamp() >= START - 400 * DAY
         if alert.kind == "anomaly" and alert.p_value is not None:
             assert 0 < alert.p_value <= 1
+
+
+#: Rules need no p-value; a silence is judged while it lasts, the risk of a requester from what others found.
+NOT_COUNTED = {"policy_clause", "sequence_gap", "silence", "risk"}
+
+
+@pytest.mark.parametrize("function", sorted(set(DETECTORS) - NOT_COUNTED))
+def test_the_histogram_of_p_values_holds_what_was_told(function: str) -> None:
+    held: list[int] = []
+
+    @LAWS
+    @given(plans())
+    def compare(plan: Plan) -> None:
+        pipeline, standing = maker(function)(), Standing()
+        standing.take(pipeline.feed(Log(plan.searches(), 40).messages()))
+        counted = {
+            int(label.rpartition("|")[2]): number
+            for (name, label), number in pipeline.counts.items()
+            if name == "p_values"
+        }
+        for alert in standing.alerts():
+            if alert.p_value is not None and alert.status != "provisional":
+                place = bisect_left(BOUNDS, alert.p_value)
+                held.append(sum(number for at, number in counted.items() if at <= place))
+
+    compare()
+    assert held and min(held) > 0
