@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from msgspec import Meta, Struct
@@ -226,8 +226,8 @@ def decode_decision(raw: bytes) -> Decision:
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Decision)
-_ACTIONS: frozenset[Action] = frozenset(Action.__args__)  # type: ignore[attr-defined]
-_EVERYWHERE: frozenset[State] = frozenset(State.__args__)  # type: ignore[attr-defined]
+_ACTIONS: frozenset[Action] = frozenset(get_args(Action))
+_EVERYWHERE: frozenset[State] = frozenset(get_args(State))
 
 
 def _check_undo(events: Sequence[Event], decision: Decision) -> None:
