@@ -1,34 +1,30 @@
-"""A console over a small store: a log of forty days is replayed, what comes of it is kept, people log in."""
+"""A console over a small store: a log of forty days is replayed, what comes of it arrives as from Kafka."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import msgspec
-from fastapi.testclient import TestClient
-from httpx import Response
-from sqlalchemy.orm import Session
+from fastapi import FastAPI
 
-from console.access import csrf, visits
 from console.access.permissions import Role
-from console.access.tables import AccountRow
-from console.settings import ConsoleSettings
-from console.storage import ledger, standing
+from console.intake.taking import Taken, take, take_alerts
 from console.storage.engine import Store
-from console.storage.tables import SearchRow
-from console.web.app import create_app
 from models.alert import Alert, decode_alert
 from models.detectors import settings_types
+from models.packing import Packing, encode_pack
 from models.pipeline import Pipeline
-from models.search import Search, encode_search
+from models.search import Search
 from streams.commands.config import SHIPPED
 from streams.configuration import Configuration, load
 from streams.stages import chosen
+from tests.console.browsing import Browser, Clock, add_account, make_console
 from tests.live import DETECTORS, SOURCES
 from tests.logs import Log, Plan
 
@@ -41,6 +37,9 @@ CALENDAR = """date,agency_id,area,kind,size,interventions,count,source
 2021-03-27,*,,demonstration,9000,0,1,test
 """
 RISK = "  risk: {function: risk, threshold: 5.0, minimum_kinds: 1}\n"
+PLAN = Plan(
+    agency="lapd", rate=8, burst_day=30, quiet_from=20, favourite=1, missing=frozenset({17, 40}), salt=7
+)  # fmt: skip
 
 
 @cache
@@ -52,16 +51,13 @@ def replayed() -> tuple[Configuration, tuple[Search, ...], tuple[Alert, ...]]:
         (folder / "sources.yaml").write_text(SOURCES)
         (folder / "calendar.csv").write_text(CALENDAR)
         configuration = load(folder, SHIPPED, settings_types())
-    plan = Plan(
-        agency="lapd", rate=8, burst_day=30, quiet_from=20, favourite=1, missing=frozenset({17, 40}), salt=7
-    )
     searches = [
         msgspec.structs.replace(
             one,
             incident_area=("central", "harbor", None)[place % 3],
             reason_text=f"robbery, report {place}" if place % 4 else None,
         )
-        for place, one in enumerate(plan.searches())
+        for place, one in enumerate(PLAN.searches())
     ]
     pipeline = Pipeline(configuration.reference, chosen(configuration), configuration.digest)
     said = pipeline.feed(Log(searches, 40).messages())
@@ -69,54 +65,29 @@ def replayed() -> tuple[Configuration, tuple[Search, ...], tuple[Alert, ...]]:
     return configuration, tuple(searches), alerts
 
 
-def fill(store: Store, searches: Iterable[Search], alerts: Iterable[Alert]) -> None:
-    """Keep searches, and every version of each alert."""
+def fill(store: Store, searches: Sequence[Search], alerts: Iterable[Alert], at: datetime = NOW) -> None:
+    """Let searches and alerts arrive."""
+    whole = Packing(
+        "lapd",
+        0,
+        offsets=list(range(len(searches))),
+        searches=list(searches),
+        times=[one.event_time.timestamp() for one in searches],
+    ).finish()
+    packs = [Taken("searches", 0, place, value) for place, value in enumerate(encode_pack(whole))]
     with store.writing() as session:
-        session.add_all(map(search_row, searches))
-        tell(session, alerts)
-
-
-def tell(session: Session, alerts: Iterable[Alert]) -> None:
-    """Let alerts arrive."""
-    alerts = list(alerts)
-    for alert in alerts:
-        ledger.append(session, "alert", "intake", alert, alert.decided_at)
-    for alert_id in {alert.alert_id for alert in alerts}:
-        standing.stand(session, alert_id)
-    standing.regroup(session, {alert.alert_id for alert in alerts})
-
-
-def search_row(search: Search) -> SearchRow:
-    names = {column.key for column in SearchRow.__table__.columns} - {"record", "late"}
-    return SearchRow(
-        **{name: getattr(search, name) for name in names}, record=encode_search(search), late=False
-    )
-
-
-class Person(TestClient):
-    """Somebody with a browser, logged in."""
-
-    token = ""
-
-    def do(self, path: str, **fields: str) -> Response:
-        """Post a form of our own pages."""
-        return self.post(path, data={"csrf_token": self.token, **fields}, follow_redirects=False)
+        take(session, packs, at)
+        take_alerts(session, alerts, at)
 
 
 @dataclass
 class Site:
-    """A running console without a network."""
+    """A console without a network, its clock, and the alerts that arrived."""
 
+    app: FastAPI
     store: Store
-    configuration: Configuration
-    settings: ConsoleSettings
-    now: Callable[[], datetime]
-    alerts: tuple[Alert, ...] = ()
-
-    def __post_init__(self) -> None:
-        self.app = create_app(
-            self.settings, store=self.store, configuration=self.configuration, now=lambda: self.now()
-        )
+    clock: Clock
+    alerts: tuple[Alert, ...]
 
     def path(self, page: str) -> str:
         """A path as it is, or that of the first alert of a detector for `alert:DETECTOR`."""
@@ -125,36 +96,25 @@ class Site:
             return page
         return f"/alerts/{next(one.alert_id for one in self.alerts if one.detector == detector)}"
 
-    def person(self, *roles: Role, name: str | None = None) -> Person:
-        """Somebody with these roles, logged in."""
-        name = name or f"{roles[0].value}-1"
-        with self.store.writing() as session:
-            account = self._account(session, name, roles)
-            token = visits.begin(session, account, visits.Stage.FULL, "test", self.now())
-        person = Person(self.app, base_url="http://127.0.0.1")
-        person.cookies.set("probewatch-session", token)
-        person.token = csrf.token_of(token)
-        return person
-
-    def _account(self, session: Session, name: str, roles: tuple[Role, ...]) -> AccountRow:
-        account = AccountRow(
-            name=name, roles=[role.value for role in roles], created_at=self.now() - timedelta(days=1)
-        )
-        session.add(account)
-        session.flush()
-        return account
+    def person(self, *roles: Role, name: str | None = None) -> Browser:
+        """The browser of somebody with these roles, logged in."""
+        name = name or f"{roles[0]}-1"
+        add_account(self.app, name, *roles, password=None)
+        return Browser(self.app).enter(name)
 
 
-def site_over(store: Store, folder: Path, spoiled: str | None = None) -> Site:
+def site_over(store: Store, folder: Path, spoiled: str | None = None, **given: Any) -> Site:
     """A console over a store that is filled from the replay. `spoiled` stands in for everything in the log
-    that somebody could write freely."""
+    that somebody could write freely; `given` are settings."""
     configuration, searches, alerts = replayed()
     if spoiled is not None:
         searches = tuple(_spoiled(one, spoiled) for one in searches)
         alerts = tuple(_spoiled_alert(one, spoiled) for one in alerts)
     fill(store, searches, alerts)
-    settings = ConsoleSettings(secret_file=folder / "console.secret", second_factor="optional")
-    return Site(store, configuration, settings, lambda: NOW, alerts)
+    clock = Clock()
+    clock.time = NOW
+    app = make_console(store, folder, clock=clock, configuration=configuration, **given)
+    return Site(app, store, clock, alerts)
 
 
 def _spoiled(search: Search, text: str) -> Search:
