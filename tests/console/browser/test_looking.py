@@ -120,9 +120,11 @@ def test_the_switch_wins_over_the_system(window: Desk, scheme: str) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"
     before = page.evaluate(ground)
     page.get_by_role("button", name="dark" if scheme == "light" else "light", exact=True).click()
-    expect(page).to_have_url(lambda url: url.endswith("/policy"))
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark" if scheme == "light" else "light")
+    assert page.url.endswith("/policy")
     assert page.evaluate(ground) != before
     page.get_by_role("button", name="as the system").click()
+    expect(page.locator("html:not([data-theme])")).to_have_count(1)
     assert page.evaluate(ground) == before
 
 
