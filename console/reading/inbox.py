@@ -1,44 +1,39 @@
-"""The inbox: what waits for somebody, the worst first, the alerts of one incident together.
-
-A page is found from the alert that the one before ended with, never by counting rows: so it costs the
-same however many alerts there are.
-"""
+"""How the inbox is asked for in an address, and the marks by which a page notices that it has changed."""
 
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import cast
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select, tuple_
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from console.storage import ledger
+from console.storage.inbox import Filter, Place
 from console.storage.tables import AlertRow, Entry
-from models.alert import SEVERITIES
+from models.alert import SEVERITIES, Status
+from models.decisions import State
 
-#: Incidents of a page, and alerts of one that are listed with it.
-PAGE, MOST_ALERTS = 30, 50
 #: What an inbox can be asked to show, besides the states of work.
 SHOWN = ("waiting", "new", "acknowledged", "asked", "proposed", "snoozed", "closed", "everything")
+STATUSES: tuple[Status, ...] = ("provisional", "final", "amended", "withdrawn")
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Filters; none is empty. `show` is one of `SHOWN`, days are UTC days of the decision."""
+class Asked:
+    """Filters as words of an address, empty ones for none. Days are UTC days of the decision."""
 
     show: str = "waiting"
+    severity: str = ""
+    detector: str = ""
+    status: str = ""
     agency: str = ""
     unit: str = ""
-    detector: str = ""
-    severity: str = ""
-    status: str = ""
-    kind: str = ""
-    entity: str = ""
     assignee: str = ""
+    text: str = ""
     first: date | None = None
     last: date | None = None
 
@@ -51,28 +46,49 @@ class Wanted:
             if value and (name, value) != ("show", "waiting")
         }
 
-
-@dataclass(frozen=True)
-class Incident:
-    """The alerts of one incident that fit the filter, the worst first; `more` that are not listed."""
-
-    incident_id: str
-    alerts: Sequence[AlertRow]
-    more: int
-
-    @property
-    def worst(self) -> AlertRow:
-        """The one that it stands in the inbox for."""
-        return self.alerts[0]
-
-    @property
-    def changed_at(self) -> datetime:
-        """When the newest record arrived."""
-        return max(alert.changed_at for alert in self.alerts)
+    def filter(self) -> Filter:
+        """The same for the store; what it cannot be is passed over."""
+        states = () if self.show in ("waiting", "everything") else (cast(State, self.show),)
+        return Filter(
+            waiting=self.show == "waiting",
+            states=frozenset(states),
+            severities=frozenset({self.severity} if self.severity in SEVERITIES else ()),
+            statuses=frozenset({self.status} if self.status in STATUSES else ()),
+            detector=self.detector or None,
+            agency=self.agency or None,
+            unit=self.unit or None,
+            assignee=self.assignee or None,
+            since=None if self.first is None else _begin(self.first),
+            until=None if self.last is None else _begin(self.last) + timedelta(days=1),
+            text=self.text or None,
+        )
 
 
-class NoCursor(ValueError):
+class NoPlace(ValueError):
     """What was given is no place in the inbox."""
+
+
+def written(place: Place | None) -> str | None:
+    """A place as it stands in an address."""
+    return None if place is None else urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
+
+
+def read(text: str) -> Place | None:
+    """A place from an address, None for an empty one.
+
+    Raises:
+        NoPlace: it is none.
+    """
+    if not text:
+        return None
+    try:
+        raw = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+        place = msgspec.json.decode(raw, type=Place)
+        if place.decided_at.tzinfo is None or not 0 <= place.severity_rank < len(SEVERITIES):
+            raise NoPlace(place)
+        return place._replace(decided_at=place.decided_at.astimezone(UTC))
+    except (ValueError, OverflowError, msgspec.MsgspecError):
+        raise NoPlace(f"{text[:40]} is no place in the inbox") from None
 
 
 def change(session: Session, now: datetime) -> str:
@@ -89,133 +105,11 @@ def news(session: Session, seen: str) -> int:
     return session.scalar(query) or 0
 
 
-def incidents(
-    session: Session, wanted: Wanted, now: datetime, after: str = "", most: int = PAGE
-) -> tuple[list[Incident], str | None]:
-    """A page of incidents, and the cursor of the next one, None on the last.
-
-    Raises:
-        NoCursor: `after` is none.
-    """
-    worse = aliased(AlertRow)
-    place = _place(AlertRow)
-    query = select(AlertRow).where(
-        *_conditions(AlertRow, wanted, now),
-        ~exists().where(
-            worse.incident_id == AlertRow.incident_id,
-            _place(worse) > place,
-            *_conditions(worse, wanted, now),
-        ),
-    )
-    if after:
-        query = query.where(place < _read(after))
-    heads = list(session.scalars(query.order_by(*_worst_first(AlertRow)).limit(most + 1)))
-    shown = heads[:most]
-    together = _alerts_of(session, [head.incident_id for head in shown], wanted, now)
-    found = [
-        Incident(head.incident_id, alerts[:MOST_ALERTS], max(len(alerts) - MOST_ALERTS, 0))
-        for head in shown
-        if (alerts := together[head.incident_id])
-    ]
-    return found, _cursor(shown[-1]) if len(heads) > most else None
-
-
-def alerts(
-    session: Session, wanted: Wanted, now: datetime, after: str = "", most: int = PAGE
-) -> tuple[list[AlertRow], str | None]:
-    """The same alert by alert.
-
-    Raises:
-        NoCursor: `after` is none.
-    """
-    query = select(AlertRow).where(*_conditions(AlertRow, wanted, now))
-    if after:
-        query = query.where(_place(AlertRow) < _read(after))
-    rows = list(session.scalars(query.order_by(*_worst_first(AlertRow)).limit(most + 1)))
-    return rows[:most], _cursor(rows[most - 1]) if len(rows) > most else None
-
-
-def incident(session: Session, incident_id: str, now: datetime) -> Incident | None:
-    """All alerts of one incident."""
-    found = _alerts_of(session, [incident_id], Wanted(show="everything"), now)[incident_id]
-    return Incident(incident_id, found, 0) if found else None
-
-
-def _alerts_of(
-    session: Session, incident_ids: Sequence[str], wanted: Wanted, now: datetime
-) -> dict[str, list[AlertRow]]:
-    found: dict[str, list[AlertRow]] = {one: [] for one in incident_ids}
-    query = select(AlertRow).where(
-        AlertRow.incident_id.in_(incident_ids), *_conditions(AlertRow, wanted, now)
-    )
-    for row in session.scalars(query.order_by(*_worst_first(AlertRow))):
-        found[row.incident_id].append(row)
-    return found
-
-
-def _place(row: type[AlertRow]) -> Any:
-    return tuple_(row.severity_rank, row.score, row.decided_at, row.alert_id)
-
-
-def _worst_first(row: type[AlertRow]) -> tuple[ColumnElement[Any], ...]:
-    return row.severity_rank.desc(), row.score.desc(), row.decided_at.desc(), row.alert_id.desc()
-
-
-def _conditions(row: type[AlertRow], wanted: Wanted, now: datetime) -> list[ColumnElement[bool]]:
-    found = _shown(row, wanted.show, now)
-    for column, value in (
-        (row.agency_id, wanted.agency),
-        (row.unit_id, wanted.unit),
-        (row.detector, wanted.detector),
-        (row.status, wanted.status),
-        (row.entity_kind, wanted.kind),
-        (row.entity, wanted.entity),
-        (row.assignee, wanted.assignee),
-    ):
-        if value:
-            found.append(column == value)
-    if wanted.severity in SEVERITIES:
-        found.append(row.severity_rank == SEVERITIES.index(wanted.severity))
-    if wanted.first is not None:
-        found.append(row.decided_at >= _begin(wanted.first))
-    if wanted.last is not None:
-        found.append(row.decided_at < _begin(wanted.last) + timedelta(days=1))
-    return found
-
-
-def _shown(row: type[AlertRow], show: str, now: datetime) -> list[ColumnElement[bool]]:
-    """A snooze that is over has left what was before it, without anything being written."""
-    over = row.snoozed_until <= now
-    match show:
-        case "waiting":
-            return [row.open, or_(row.work_state != "snoozed", over)]
-        case "closed":
-            return [row.work_state == "closed"]
-        case "snoozed":
-            return [row.open, row.work_state == "snoozed", row.snoozed_until > now]
-        case "new" | "acknowledged" | "asked" | "proposed":
-            awake = and_(row.work_state == "snoozed", row.resting == show, over)
-            return [row.open, or_(row.work_state == show, awake)]
-    return []
+def alerts_of(session: Session, incident_id: str) -> list[AlertRow]:
+    """All alerts of one incident, whatever became of them, the earliest first; none for an unknown one."""
+    query = select(AlertRow).where(AlertRow.incident_id == incident_id)
+    return list(session.scalars(query.order_by(AlertRow.first_seen, AlertRow.alert_id)))
 
 
 def _begin(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
-
-
-def _cursor(row: AlertRow) -> str:
-    place = (row.severity_rank, row.score, row.decided_at, row.alert_id)
-    return urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
-
-
-def _read(cursor: str) -> Any:
-    """Raises NoCursor."""
-    try:
-        raw = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
-        place = msgspec.json.decode(raw, type=tuple[int, float, datetime, str])
-        rank, score, decided_at, alert_id = place
-        if decided_at.tzinfo is None or abs(rank) > 100:
-            raise ValueError(place)
-    except (ValueError, msgspec.MsgspecError) as error:
-        raise NoCursor(f"{cursor[:40]} is no place in the inbox") from error
-    return tuple_(rank, score, decided_at.astimezone(UTC), alert_id)

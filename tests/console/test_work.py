@@ -190,9 +190,9 @@ def test_views_are_kept_for_the_own_account_alone(still: Site) -> None:
     one, other = still.person(Role.VIEWER, name="viewer-7"), still.person(Role.VIEWER, name="viewer-8")
     query = "unit=u0&severity=high&show=nonsense&x=1&first=no"
     answer = one.submit("/inbox/views", {"name": " My  unit ", "query": query})
-    assert answer.headers["location"] == "/inbox?unit=u0&severity=high"
+    assert answer.headers["location"] == "/inbox?severity=high&unit=u0"
     page = one.get("/inbox").text
-    assert 'href="/inbox?unit=u0&amp;severity=high">My unit</a>' in page
+    assert 'href="/inbox?severity=high&amp;unit=u0">My unit</a>' in page
     assert "My unit" not in other.get("/inbox").text
     (view,) = re.findall(r"/inbox/views/(\d+)/remove", page)
     other.submit(f"/inbox/views/{view}/remove")

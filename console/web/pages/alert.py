@@ -97,7 +97,12 @@ NEARBY: Table[Nearby] = Table(
 
 @router.get("/alerts/{alert_id}")
 def alert(
-    request: Request, session: Reading, configured: Configured, reader: Reader, now: Now, alert_id: str
+    request: Request,
+    reader: Reader,
+    session: Reading,
+    configured: Configured,
+    now: Now,
+    alert_id: str,
 ) -> Response:
     """The page of an alert."""
     return shown(request, session, configured, reader, now, alert_id)

@@ -10,8 +10,8 @@ from fastapi.responses import RedirectResponse
 from console.access.permissions import Permission
 from console.access.require import require
 from console.access.visits import Current
+from console.web import ways
 from console.web.rendering import redirect
-from console.web.ways import WAYS
 
 router = APIRouter(include_in_schema=False)
 
@@ -21,5 +21,4 @@ def home(
     request: Request, current: Annotated[Current, Depends(require(Permission.SIGNED_IN))]
 ) -> RedirectResponse:
     """Go on."""
-    path = next((way.path for way in WAYS if current.may(way.permission)), "/account")
-    return redirect(request, path)
+    return redirect(request, ways.home(current.may))

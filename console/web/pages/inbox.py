@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request, Response
@@ -13,14 +13,15 @@ from console.access.permissions import Permission
 from console.access.require import require
 from console.access.visits import Current
 from console.reading import inbox as reading
-from console.reading.inbox import SHOWN, NoCursor, Wanted
+from console.reading.inbox import SHOWN, STATUSES, Asked, NoPlace
 from console.reading.work import STATES
 from console.storage import saved_views as saved
+from console.storage.inbox import inbox as in_store
 from console.web.formats import address
 from console.web.given import Configured, Now, Reading, Writing
 from console.web.page import Page
 from console.web.rendering import redirect, render
-from models.alert import SEVERITIES, EntityKind, Status
+from models.alert import SEVERITIES
 
 router = APIRouter(include_in_schema=False)
 Reader = Annotated[Current, Depends(require(Permission.READ_ALERTS))]
@@ -29,33 +30,38 @@ Name = Annotated[str, Query(max_length=400)]
 #: Filters of the table of all alerts that mean the same.
 AS_TABLE = {
     "agency": "agency", "unit": "unit", "detector": "detector", "severity": "severity", "status": "status",
-    "kind": "kind", "entity": "entity", "first": "decided.from", "last": "decided.to",
+    "text": "explanation", "first": "decided.from", "last": "decided.to",
 }  # fmt: skip
 
 
 def filters(
     show: Name = "waiting",
+    severity: Name = "",
+    detector: Name = "",
+    status: Name = "",
     agency: Name = "",
     unit: Name = "",
-    detector: Name = "",
-    severity: Name = "",
-    status: Name = "",
-    kind: Name = "",
-    entity: Name = "",
     assignee: Name = "",
+    text: Name = "",
     first: Name = "",
     last: Name = "",
-) -> Wanted:
+) -> Asked:
     """What an address asks for; a form sends its empty fields, too."""
-    return Wanted(
+    return Asked(
         show if show in SHOWN else "waiting",
-        *(one.strip() for one in (agency, unit, detector, severity, status, kind, entity, assignee)),
-        first=_day(first),
-        last=_day(last),
+        severity.strip(),
+        detector.strip(),
+        status.strip(),
+        agency.strip(),
+        unit.strip(),
+        assignee.strip(),
+        text.strip(),
+        _day(first),
+        _day(last),
     )
 
 
-Filters = Annotated[Wanted, Depends(filters)]
+Filters = Annotated[Asked, Depends(filters)]
 Mark = Annotated[str, Query(max_length=40)]
 Place = Annotated[str, Query(max_length=600)]
 
@@ -63,41 +69,46 @@ Place = Annotated[str, Query(max_length=600)]
 @router.get("/inbox")
 def inbox(
     request: Request,
+    reader: Reader,
     session: Reading,
     configured: Configured,
-    reader: Reader,
     now: Now,
-    wanted: Filters,
+    asked: Filters,
     after: Place = "",
 ) -> Response:
     """A page of incidents."""
     page = Page(request, "inbox.html", "Inbox")
     return page.answer(
-        **_listed(session, wanted, now, after),
+        **_listed(session, asked, now, after),
         **choices(configured),
         views=saved.views(session, reader.id) if reader.may(Permission.KEEP_VIEWS) else [],
         as_table=address(
-            "/alerts", **{f"alerts.{AS_TABLE[key]}": value for key, value in _shared(wanted).items()}
+            "/alerts", **{f"alerts.{AS_TABLE[key]}": value for key, value in _shared(asked).items()}
         ),
     )
 
 
 @router.get("/inbox/list")
 def listed(
-    request: Request, session: Reading, reader: Reader, now: Now, wanted: Filters, seen: Mark = ""
+    request: Request,
+    reader: Reader,
+    session: Reading,
+    now: Now,
+    asked: Filters,
+    seen: Mark = "",
 ) -> Response:
     """The first page's list alone when anything has changed since `seen`; 204 when nothing has."""
     if seen == reading.change(session, now):
         return Response(status_code=204)
-    told = _listed(session, wanted, now, "", reading.news(session, seen))
+    told = _listed(session, asked, now, "", reading.news(session, seen))
     return render(request, "incidents.html", "Inbox", {**told, "way": "/inbox"})
 
 
 @router.post("/inbox/views")
 def keep(
     request: Request,
-    session: Writing,
     current: Keeper,
+    session: Writing,
     name: Annotated[str, Form(max_length=200)] = "",
     query: Annotated[str, Form(max_length=4000)] = "",
 ) -> Response:
@@ -112,7 +123,12 @@ def keep(
 
 
 @router.post("/inbox/views/{view_id}/remove")
-def remove(request: Request, session: Writing, current: Keeper, view_id: int) -> Response:
+def remove(
+    request: Request,
+    current: Keeper,
+    session: Writing,
+    view_id: int,
+) -> Response:
     """Remove one of the own views."""
     saved.remove(session, current.id, view_id)
     return redirect(request, "/inbox", "Removed.")
@@ -123,25 +139,25 @@ def choices(configured: Configured) -> dict[str, Any]:
     return {
         "shown": {name: STATES.get(name, name) for name in SHOWN},  # type: ignore[call-overload]
         "severities": SEVERITIES[::-1],
-        "statuses": get_args(Status),
-        "kinds": get_args(EntityKind),
+        "statuses": STATUSES,
         "detectors": sorted(one.name for one in configured.detectors),
         "agencies": sorted(name for name in configured.reference.agencies if name != "*"),
     }
 
 
-def _listed(session: Session, wanted: Wanted, now: datetime, after: str, news: int = 0) -> dict[str, Any]:
+def _listed(session: Session, asked: Asked, now: datetime, after: str, news: int = 0) -> dict[str, Any]:
     mark = reading.change(session, now)
     try:
-        found, following = reading.incidents(session, wanted, now, after)
-    except NoCursor:
+        found = in_store(session, asked.filter(), now, reading.read(after))
+    except NoPlace:
         raise HTTPException(
             422, "This address names no place in the inbox; begin at its first page."
         ) from None
-    params = wanted.params()
+    params = asked.params()
+    following = reading.written(found.following)
     return {
-        "incidents": found,
-        "wanted": wanted,
+        "incidents": found.incidents,
+        "asked": asked,
         "query": urlencode(params),
         "live": address("/inbox/list", **params, seen=mark) if not after else None,
         "following": address("/inbox", **params, after=following) if following else None,
@@ -151,8 +167,8 @@ def _listed(session: Session, wanted: Wanted, now: datetime, after: str, news: i
     }
 
 
-def _shared(wanted: Wanted) -> dict[str, str]:
-    return {key: value for key, value in wanted.params().items() if key in AS_TABLE}
+def _shared(asked: Asked) -> dict[str, str]:
+    return {key: value for key, value in asked.params().items() if key in AS_TABLE}
 
 
 def _day(text: str) -> date | None:
@@ -163,4 +179,4 @@ def _day(text: str) -> date | None:
     return day if 1 < day.year < 9999 else None
 
 
-_NAMES = frozenset(Wanted.__dataclass_fields__)
+_NAMES = frozenset(Asked.__dataclass_fields__)

@@ -39,9 +39,9 @@ Deed = Literal[
 @router.post("/alerts/{alert_id}/assign")
 def assign(
     request: Request,
+    current: Supervisor,
     session: Writing,
     configured: Configured,
-    current: Supervisor,
     now: Now,
     alert_id: str,
     assignee: Short = "",
@@ -60,9 +60,9 @@ def assign(
 @router.post("/alerts/{alert_id}/{deed}")
 def work(
     request: Request,
+    current: Judge,
     session: Writing,
     configured: Configured,
-    current: Judge,
     now: Now,
     alert_id: str,
     deed: Deed,
@@ -77,7 +77,7 @@ def work(
     """Take one decision, then go back to the alert, or to the inbox it was taken from."""
     typed = {"text": text, "disposition": disposition, "until": until, "into": into, "undoes": undoes}
     fields: dict[str, Any] = {name: value.strip() or None for name, value in typed.items()}
-    action: Action = "assign" if deed in ("take", "leave") else deed
+    action: Action = "assign" if deed == "take" or deed == "leave" else deed
     if action == "assign":
         fields = {"assignee": current.name if deed == "take" else None}
     elif fields["until"] is not None:
