@@ -16,6 +16,7 @@ from console.access.require import Undeclared, anyone, declared, require
 from console.storage.engine import open_store
 from console.storage.ledger import head
 from tests.console.browsing import HOME, Browser, add_one_of_each, make_console
+from tests.console.site import replayed
 
 #: What an allowed request to nothing in particular may give.
 FINE = {200, 201, 204, 303, 400, 404, 409, 422, 503}
@@ -26,7 +27,7 @@ def console(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     folder = tmp_path_factory.mktemp("routes")
     shutil.copyfile(template, folder / "console.sqlite")
     store = open_store(f"sqlite:///{folder}/console.sqlite", migrate=False)
-    app = make_console(store, folder)
+    app = make_console(store, folder, configuration=replayed()[0])
     add_one_of_each(app)
     yield app
     store.close()
