@@ -131,11 +131,11 @@ def withheld(
         return frozenset()
     width = max(least - 1, 1) if protection is None else protection
     search = _Search(tables, known or {})
-    for place in small:
-        search.withhold(place)
-    for place in small:
-        search.raise_to(place, least)
-        search.lower_to(place, 1)
+    for one in small:
+        search.withhold(one)
+    for one in small:
+        search.raise_to(one, least)
+        search.lower_to(one, 1)
     # What had to be withheld on the way needs a range, too; each may ask for more.
     while (place := search.unprotected(width)) is not None:
         search.widen(place, width)

@@ -122,7 +122,7 @@ def test_neither_order_nor_repetition_changes_what_is_withheld(tables: Tables) -
     turned = Tables(
         tables.categories,
         [crossing[::-1] for crossing in reversed(tables.crossings)],
-        dict(reversed(tables.counts.items())),
+        dict(reversed(list(tables.counts.items()))),
     )
     assert withheld(turned) == withheld(tables) == withheld(tables)
 
@@ -166,14 +166,19 @@ def test_a_small_total_is_withheld_too() -> None:
 
 
 def test_a_small_count_in_a_table_takes_three_others_with_it() -> None:
-    counts = {("a0", "b0"): 2, ("a0", "b1"): 60, ("a1", "b0"): 70, ("a1", "b1"): 80}
+    counts: Records = {("a0", "b0"): 2, ("a0", "b1"): 60, ("a1", "b0"): 70, ("a1", "b1"): 80}
     tables = tabulate(counts, ["a", "b"], {"a": ("a0", "a1"), "b": ("b0", "b1")}, [("a", "b")])
     assert withheld(tables) == {cell(a=one, b=other) for one, other in counts}
 
 
 def test_a_margin_that_two_tables_share_is_protected_in_both() -> None:
     """The margin of `a` is small in c, where it would follow from the other table's row."""
-    counts = {("a0", "b0", "c0"): 3, ("a1", "b0", "c1"): 50, ("a1", "b1", "c0"): 50, ("a0", "b1", "c1"): 9}
+    counts: Records = {
+        ("a0", "b0", "c0"): 3,
+        ("a1", "b0", "c1"): 50,
+        ("a1", "b1", "c0"): 50,
+        ("a0", "b1", "c1"): 9,
+    }
     categories = {"a": ("a0", "a1"), "b": ("b0", "b1"), "c": ("c0", "c1")}
     tables = tabulate(counts, DIMENSIONS, categories, [("a", "b"), ("a", "c")])
     alone = tabulate(counts, DIMENSIONS, categories, [("a", "b")])
