@@ -132,7 +132,7 @@ def make_report(
     known = {cell(unit=unit): least for unit in named}
     canonical: dict[str, Callable[[str], str]] = {"tool": reference.tools.canonical}
     head = counting.ledger_head(session)
-    records = "the ledger of the console has no entry yet"
+    records = "the records of the console, whose ledger has no entry yet"
     if head is not None:
         records = f"the records of the console up to entry {head[0]} of its ledger, {head[1][:16]}"
     parts = [

@@ -67,7 +67,7 @@ class _Document(FPDF):
     def write_words(self, text: str, size: float, *, bold: bool = False) -> None:
         """A paragraph."""
         self.set_font("Helvetica", style="B" if bold else "", size=size)
-        self.multi_cell(0, size * 0.5, self.words(text), new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+        self.multi_cell(0, size * 0.5, self.words(text), align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
         self.ln(size * 0.15)
 
     def write_figure(self, figure: Figure) -> None:
@@ -81,7 +81,7 @@ class _Document(FPDF):
         self.start_section(self.words(figure.title), level=1)
         size = 9 if not across else 8 if len(figure.head) <= 10 else 6
         self.set_font("Helvetica", size=size)
-        first = 3.0 if figure.columns else 2.0
+        first = 2.0
         with self.table(
             headings_style=_HEAD,
             col_widths=(first, *(1.0 for _ in figure.head)),

@@ -14,7 +14,9 @@ Row = tuple[str, tuple[int | None, ...]]
 
 def table_of(figure: Figure, name: str | None = None) -> Table[Row]:
     """How the console shows a figure; its rows are those of `figure.body`."""
-    columns: list[Column[Row]] = [Column(name="kind", title=figure.rows.title, value=lambda row: row[0])]
+    columns: list[Column[Row]] = [
+        Column(name="kind", title=figure.rows.title, value=lambda row: row[0], wide=True)
+    ]
     for place, title in enumerate(figure.head):
         columns.append(
             Column(name=f"c{place}", title=title, kind="number", value=_told(place), order=_count(place))
