@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from console.access.permissions import fitting
 from streams.settings import read_settings
 
 CONSOLE_PREFIX = "PROBEWATCH_CONSOLE_"
@@ -115,13 +116,14 @@ class ConsoleSettings(BaseSettings):
         """Which role each group of the login provider has; empty when the provider names roles.
 
         Raises:
-            ValueError: it is not written as GROUP=ROLE,...
+            ValueError: it is not written as GROUP=ROLE,..., or a role is none.
         """
         found = {}
         for pair in filter(None, map(str.strip, self.oidc_roles.split(","))):
             group, between, role = pair.rpartition("=")
             if not between or not group.strip() or not role.strip():
                 raise ValueError(f"{CONSOLE_PREFIX}OIDC_ROLES: {pair} is not written as GROUP=ROLE")
+            fitting([role.strip()])
             found[group.strip()] = role.strip()
         return found
 

@@ -9,7 +9,7 @@ from typing import Literal
 import structlog
 
 #: Libraries that tell at INFO how they work and at WARNING what went wrong.
-CHATTY = ("faust", "mode", "aiokafka", "kafka", "asyncio")
+CHATTY = ("faust", "mode", "aiokafka", "kafka", "asyncio", "alembic", "httpx", "uvicorn")
 #: Ours only by inheritance: Faust logs under the module of the subclass.
 SERVICES = ("streams.app", "streams.transport")
 

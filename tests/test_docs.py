@@ -12,6 +12,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from console.settings import CONSOLE_PREFIX, ConsoleSettings
 from models.alert import Alert
 from models.detectors import discover
 from models.search import Refusal, Search
@@ -48,8 +49,9 @@ def commands() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
 
     def walk(command: Any, name: str) -> None:
-        if not hasattr(command, "commands"):
+        if not hasattr(command, "commands") or command.invoke_without_command:
             found[name] = {opt for one in command.params for opt in (*one.opts, *one.secondary_opts)}
+        if not hasattr(command, "commands"):
             return
         for sub in command.list_commands(None):
             walk(command.get_command(None, sub), f"{name} {sub}".strip())
@@ -142,7 +144,7 @@ def test_commands_and_options_that_are_named_exist(page: Path) -> None:
             name = next(
                 (
                     known
-                    for size in (2, 1)
+                    for size in (3, 2, 1)
                     if (known := " ".join(words[:size])) in COMMANDS or known == "--help"
                 ),
                 None,
@@ -174,8 +176,10 @@ def test_make_targets_that_are_named_exist(page: Path) -> None:
 @everywhere
 def test_settings_and_series_that_are_named_exist(page: Path) -> None:
     text = page.read_text("utf-8")
-    for name in re.findall(rf"{PREFIX}([A-Z_]+)", text):
-        assert not name or name.lower() in Settings.model_fields, f"there is no setting {PREFIX}{name}"
+    settings = {PREFIX + field.upper() for field in Settings.model_fields}
+    settings |= {CONSOLE_PREFIX + field.upper() for field in ConsoleSettings.model_fields}
+    for name in re.findall(rf"{PREFIX}[A-Z_]*", text):
+        assert name in settings | {PREFIX, CONSOLE_PREFIX}, f"there is no setting {name}"
     known = set(re.findall(r"^# TYPE (\S+)", exposition()[0].decode(), re.MULTILINE))
     for name in re.findall(r"`(probewatch_\w+)`", text):
         family = re.sub(r"_(bucket|count|sum)$", "", name)

@@ -1,7 +1,7 @@
 """A request that changes something must come from a page of ours.
 
 Its token is derived from the session's, so it ends with it and nothing is kept. Forms send it in the field
-`csrf`, HTMX in the header `X-CSRF-Token`. Where a browser says which site a request comes from, that
+`csrf_token`, HTMX in the header `X-CSRF-Token`. Where a browser says which site a request comes from, that
 must be ours as well (`console/web/gates.py`).
 """
 
@@ -15,7 +15,7 @@ from starlette.datastructures import UploadFile
 from console.access import cookies
 from console.access.tokens import derived, same
 
-FIELD, HEADER = "csrf", "X-CSRF-Token"
+FIELD, HEADER = "csrf_token", "X-CSRF-Token"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 

@@ -1,8 +1,8 @@
 """Passwords: Argon2id, and the rules of NIST SP 800-63B-4, 3.1.1.2.
 
-Length counts, composition does not; any character may be used; nothing has to be changed without cause. No list
-of stolen passwords is shipped, so only what anybody would guess about this account is refused. A password
-beside a second factor needs 8 characters by that standard; here it needs 12.
+Length counts, composition does not; any character may be used; nothing has to be changed without cause. No
+list of stolen passwords is shipped, so only what anybody would guess about this account is refused. Beside a
+second factor that standard asks for 8 characters; here it is 12.
 """
 
 from __future__ import annotations

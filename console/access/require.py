@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated
 
+import structlog
 from fastapi import Depends, HTTPException, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+from sqlalchemy.exc import OperationalError
 from starlette.routing import BaseRoute, Mount
 
 from console.access import cookies, visits
@@ -16,6 +18,8 @@ from console.access.csrf import Genuine
 from console.access.permissions import Permission
 from console.access.visits import Current, Stage
 from console.storage.engine import Store
+
+log = structlog.get_logger("console")
 
 
 class NotSignedIn(Exception):
@@ -41,10 +45,17 @@ def visitor(request: Request) -> Current | None:
         found = visits.current(row) if row is not None else None
         used_at = row.used_at if row is not None else now
     if found is not None and now - used_at >= visits.TOUCH_EVERY and not request.state.background:
-        with store.writing() as session:
-            visits.touch(session, found.session, now)
+        _touch(store, found, now)
     request.state.account = found
     return found
+
+
+def _touch(store: Store, current: Current, now: datetime) -> None:
+    try:
+        with store.writing() as session:
+            visits.touch(session, current.session, now)
+    except OperationalError as error:  # somebody writes for long; the next request tries again
+        log.warning("the use of a session was not noted", exc_info=error)
 
 
 Visitor = Annotated[Current | None, Depends(visitor)]

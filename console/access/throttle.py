@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import delete
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from console.access.tables import ThrottleRow
 from console.access.tokens import digest
-from console.storage.engine import Store
 
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=5), timedelta(minutes=15)
 #: After a day without a failure all is forgotten.
@@ -46,6 +46,11 @@ def of_address(address: str) -> Key:
     return Key("address:" + digest(address), 30)
 
 
+def of_owner(account_id: int) -> Key:
+    """Passwords and codes typed again by somebody who is logged in already."""
+    return Key(f"owner:{account_id}", 5)
+
+
 def of_factor(account_id: int, device: str | None) -> Key:
     """Codes of a second factor."""
     return Key(f"factor:{account_id}:{device or ''}", 5)
@@ -63,46 +68,59 @@ def pause(failures: int, free: int) -> timedelta:
     return min(FIRST_PAUSE * doubled, LONGEST_PAUSE)
 
 
-class Throttle:
-    """Keeps count in the store, each time in a short transaction of its own."""
+class Charged(NamedTuple):
+    """How long to wait instead, 0 when a try may be judged; and keys whose free tries it has used up."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    wait: timedelta
+    reached: tuple[Key, ...] = ()
 
-    def charge(self, keys: Iterable[Key], now: datetime) -> timedelta:
-        """Count a try for each key before it is judged; how long to wait instead, 0 when it may be judged.
 
-        While somebody waits nothing is counted, so that impatience is not punished.
-        """
-        keys = sorted(keys)
-        with self._store.writing() as session:
-            rows = [self._row(session, key, now) for key in keys]
-            wait = max((row.free_at - now for row in rows), default=timedelta(0))
-            if wait > timedelta(0):
-                return wait
-            for row, key in zip(rows, keys, strict=True):
-                row.failures += 1
-                row.failed_at = now
-                row.free_at = now + pause(row.failures, key.free)
-        return timedelta(0)
+def charge(session: Session, keys: Iterable[Key], now: datetime) -> Charged:
+    """Count a try for each key before it is judged; commit before answering.
 
-    def succeeded(self, keys: Iterable[Key]) -> None:
-        """Forget the failures of these keys."""
-        with self._store.writing() as session:
-            session.execute(delete(ThrottleRow).where(ThrottleRow.key.in_([key.text for key in keys])))
+    While somebody waits nothing is counted, so that impatience is not punished.
+    """
+    keys = sorted(keys)
+    rows = [_row(session, key, now) for key in keys]
+    wait = max((row.free_at - now for row in rows), default=timedelta(0))
+    if wait > timedelta(0):
+        return Charged(wait)
+    for row, key in zip(rows, keys, strict=True):
+        row.failures += 1
+        row.failed_at = now
+        row.free_at = now + pause(row.failures, key.free)
+    return Charged(
+        timedelta(0), tuple(key for row, key in zip(rows, keys, strict=True) if row.failures == key.free)
+    )
 
-    def sweep(self, now: datetime) -> None:
-        """Delete what is forgotten anyway."""
-        with self._store.writing() as session:
-            session.execute(delete(ThrottleRow).where(ThrottleRow.failed_at < now - MEMORY))
 
-    @staticmethod
-    def _row(session: Session, key: Key, now: datetime) -> ThrottleRow:
-        row = session.get(ThrottleRow, key.text, with_for_update=True)
-        if row is None:
-            row = ThrottleRow(key=key.text, failures=0, failed_at=now, free_at=now)
-            session.add(row)
-            session.flush()
-        elif now - row.failed_at > MEMORY:
-            row.failures, row.free_at = 0, now
-        return row
+def succeeded(session: Session, key: Key) -> None:
+    """Forget the failures of a key."""
+    session.execute(delete(ThrottleRow).where(ThrottleRow.key == key.text))
+
+
+def refund(session: Session, key: Key) -> None:
+    """Take back one try, which has succeeded, and leave the failures of others counted."""
+    row = session.get(ThrottleRow, key.text, with_for_update=True)
+    if row is not None:
+        row.failures = max(0, row.failures - 1)
+        row.free_at = min(row.free_at, row.failed_at)
+
+
+def sweep(session: Session, now: datetime) -> None:
+    """Delete what is forgotten anyway."""
+    session.execute(delete(ThrottleRow).where(ThrottleRow.failed_at < now - MEMORY))
+
+
+def _row(session: Session, key: Key, now: datetime) -> ThrottleRow:
+    row = session.get(ThrottleRow, key.text, with_for_update=True)
+    if row is None:
+        try:
+            with session.begin_nested():
+                row = ThrottleRow(key=key.text, failures=0, failed_at=now, free_at=now)
+                session.add(row)
+        except IntegrityError:  # somebody else tried at the same moment
+            row = session.get_one(ThrottleRow, key.text, with_for_update=True)
+    if now - row.failed_at > MEMORY:
+        row.failures, row.free_at = 0, now
+    return row

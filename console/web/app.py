@@ -14,10 +14,11 @@ from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
 from starlette.types import Scope
 
+from console.access.names import Names
 from console.access.passwords import Passwords
+from console.access.provider import Provider
 from console.access.require import declared
 from console.access.secret import read_secret
-from console.access.throttle import Throttle
 from console.access.tokens import Seal
 from console.access.visits import Limits
 from console.settings import ConsoleSettings
@@ -44,13 +45,15 @@ def create_app(
     *,
     store: Store | None = None,
     configuration: Configuration | None = None,
+    names: Names | None = None,
     passwords: Passwords | None = None,
+    provider: Provider | None = None,
     now: Callable[[], datetime] = clock,
 ) -> FastAPI:
     """The console.
 
     `store` is opened from the settings when it is not given; `configuration` is what pages say about policy
-    and agencies. All of it is kept on `app.state`: settings, store, configuration, now, passwords.
+    and agencies; `names` leads pseudonyms back. All of it is kept on `app.state`, with `now` and `seal`.
 
     Raises:
         Stop: the store or the secret key cannot be used; the text says what to do.
@@ -71,7 +74,8 @@ def create_app(
     secret = read_secret(settings.secret_file)
     state.seal = Seal(secret)
     state.passwords = passwords or Passwords()
-    state.throttle = Throttle(state.store)
+    state.names = names or Names({}, "The roster was not read.")
+    state.provider = provider or (Provider(settings) if settings.oidc_issuer else None)
     state.limits = Limits(timedelta(minutes=settings.session_idle), timedelta(hours=settings.session_life))
     state.https = settings.https
     state.templates = templates()

@@ -15,6 +15,7 @@ from console.access.csrf import SAFE
 from console.access.require import NotSignedIn
 from console.access.visits import Stage
 from console.web.rendering import render
+from console.web.ways import home
 
 log = structlog.get_logger("console")
 
@@ -77,6 +78,14 @@ def install(app: FastAPI) -> None:
 
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, StarletteHTTPException)
+    account = request.state.account
+    if (
+        error.status_code == 403
+        and request.url.path == "/"
+        and request.method in SAFE
+        and account is not None
+    ):
+        return RedirectResponse(home(account.may), 303)  # everybody begins there, not all may see it
     own = isinstance(error, HTTPException)  # Starlette's say nothing but the status
     detail = error.detail if own and isinstance(error.detail, str) else None
     return answer(request, error.status_code, detail, dict(error.headers or {}))

@@ -31,7 +31,7 @@ class Gates:
 
     def refusal(self, request: Request) -> tuple[int, str] | None:
         """Status and sentence for a request that goes no further; None for one that may."""
-        if "\0" in request.url.path or "\0" in str(request.query_params):
+        if "\0" in request.scope["path"] or b"%00" in request.scope["query_string"]:
             return 400, "The address holds a character that no address has."
         if len(request.scope["query_string"]) + len(request.scope["path"]) > _MOST_LETTERS:
             return 414, "The address is too long."
@@ -67,7 +67,7 @@ class Gates:
 
     def _known(self, host: str) -> bool:
         try:
-            return host == self._public or urlsplit(f"//{host}").hostname in self._hosts
+            return host == self._public != "" or urlsplit(f"//{host}").hostname in self._hosts
         except ValueError:
             return False
 

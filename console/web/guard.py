@@ -40,6 +40,7 @@ class Guard:
         request.state.reference = token_hex(5)
         request.state.account = None
         request.state.noticed = False
+        request.state.token = None
         request.state.background = BACKGROUND.lower() in request.headers
         status = 0
 

@@ -42,7 +42,7 @@ def templates() -> Jinja2Templates:
 
 def _known(request: Request) -> dict[str, Any]:
     account: Current | None = request.state.account
-    token = cookies.read(request, cookies.SESSION)
+    token = request.state.token or cookies.read(request, cookies.SESSION)
     may = account.may if account is not None else _nothing
     return {
         "account": account,

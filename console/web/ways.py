@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from console.access.permissions import Permission
@@ -13,6 +14,11 @@ class Way(NamedTuple):
     path: str
     title: str
     permission: Permission
+
+
+def home(may: Callable[[Permission], bool]) -> str:
+    """The first page that somebody may see."""
+    return next((way.path for way in WAYS if may(way.permission)), "/account")
 
 
 #: In the order in which they are shown.

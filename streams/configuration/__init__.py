@@ -34,7 +34,7 @@ from streams.configuration.sections import (
 )
 from streams.configuration.tables import read_calendar, read_roster
 
-__all__ = ["Configuration", "ConfigurationError", "Problem", "Stanza", "load"]
+__all__ = ["Configuration", "ConfigurationError", "Problem", "Stanza", "load", "read_people"]
 
 FILES = ("detectors.yaml", "agencies.yaml", "sources.yaml", "tools.yaml", "roster.csv", "calendar.csv")
 #: Hexadecimal digits of a digest.
@@ -126,6 +126,15 @@ def _check_folder(directory: Path, problems: Problems) -> None:
             problems.add(Mark(str(file)), "", f"is not read, did you mean {near[0]}?")
     for file in sorted((directory / "policy").glob("*.yml")):
         problems.add(Mark(str(file)), "", f"is not read, did you mean {file.stem}.yaml?")
+
+
+def read_people(directory: Path, shipped: Path) -> tuple[Posting, ...]:
+    """The postings of a folder's roster, with the agencies' own identities. Raises ConfigurationError."""
+    problems = Problems()
+    file = _find("roster.csv", directory, shipped)
+    postings = read_roster(file, problems) if file is not None else ()
+    problems.stop()
+    return postings
 
 
 def _find(name: str, directory: Path, shipped: Path) -> Path | None:

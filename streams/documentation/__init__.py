@@ -14,16 +14,24 @@ from streams.documentation.alerts import alert_table
 from streams.documentation.detectors import detector_chapters
 from streams.documentation.events import event_table, refusal_table
 from streams.documentation.monitoring import panel_table, rule_table
-from streams.documentation.operations import metric_table, setting_table, topic_table
+from streams.documentation.operations import (
+    console_setting_table,
+    metric_table,
+    role_table,
+    setting_table,
+    topic_table,
+)
 
 #: What each block holds.
 BLOCKS: Mapping[str, Callable[[], str]] = {
     "alerts": alert_table,
+    "console-settings": console_setting_table,
     "detectors": detector_chapters,
     "events": event_table,
     "metrics": metric_table,
     "panels": panel_table,
     "refusals": refusal_table,
+    "roles": role_table,
     "rules": rule_table,
     "settings": setting_table,
     "topics": topic_table,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from prometheus_client.metrics import MetricWrapperBase
+from pydantic_settings import BaseSettings
 
 from streams import metrics
 from streams.documentation.tables import table
@@ -24,12 +25,35 @@ BOUNDS = {
 
 def setting_table() -> str:
     """Every variable that a worker reads."""
-    described = Settings.model_json_schema()["properties"]
+    return _settings(Settings, PREFIX)
+
+
+def console_setting_table() -> str:
+    """Every variable that the console reads."""
+    from console.settings import CONSOLE_PREFIX, ConsoleSettings
+
+    return _settings(ConsoleSettings, CONSOLE_PREFIX)
+
+
+def role_table() -> str:
+    """What each role may do."""
+    from console.access.permissions import TABLE, Permission, Role
+
+    rows = [
+        (permission.value, *("yes" if role in roles else "" for role in Role))
+        for permission, roles in TABLE.items()
+        if permission is not Permission.ANYONE
+    ]
+    return table(("may", *Role), rows)
+
+
+def _settings(kind: type[BaseSettings], prefix: str) -> str:
+    described = kind.model_json_schema()["properties"]
     rows = []
-    for name, field in Settings.model_fields.items():
+    for name, field in kind.model_fields.items():
         rows.append(
             (
-                f"`{PREFIX}{name.upper()}`",
+                f"`{prefix}{name.upper()}`",
                 _default(field.default),
                 _limits(described[name]),
                 field.description or "",
