@@ -19,7 +19,7 @@ from console.web.page import Page
 from models.days import LocalDays
 from models.reference import Reference
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 MEDIA = {"html": "text/html; charset=utf-8", "pdf": "application/pdf", "csv": "text/csv; charset=utf-8"}
 Agency = Annotated[str | None, Query(max_length=128)]
 First = Annotated[str, Query(alias="from", max_length=32)]
