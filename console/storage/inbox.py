@@ -1,0 +1,175 @@
+"""The inbox: alerts that match a filter, in their incidents, worst first, a page at a time.
+
+An incident stands where the worst of its matching alerts stands: by severity, then score, then time. A page
+ends with a `Place`, and the next one begins behind it; so a page costs the same wherever it is, and what
+arrives in the meantime neither repeats nor hides anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, tuple_
+from sqlalchemy.orm import Session, aliased
+
+from console.storage.tables import AlertRow
+from models.alert import Severity, Status
+from models.decisions import State
+
+#: Incidents of a page, and the most of their alerts that are shown under each.
+PAGE, SHOWN = 50, 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """What is asked for; what is empty or None asks for nothing. Names are matched whole."""
+
+    waiting: bool = True
+    """Only what somebody has to look at now: neither closed, withdrawn nor snoozed."""
+    states: frozenset[State] = frozenset()
+    """Where the work stands; with these, `waiting` is not asked for."""
+    severities: frozenset[Severity] = frozenset()
+    statuses: frozenset[Status] = frozenset()
+    detector: str | None = None
+    agency: str | None = None
+    unit: str | None = None
+    assignee: str | None = None
+    since: datetime | None = None
+    """`decided_at` from here on."""
+    until: datetime | None = None
+    """`decided_at` before this."""
+    text: str | None = None
+    """Words in the explanation, the entity, the clause or the id, in any case of letters."""
+
+
+class Place(NamedTuple):
+    """Behind which incident a page ended: what its worst alert is sorted by."""
+
+    severity_rank: int
+    score: float
+    decided_at: datetime
+    alert_id: str
+
+    @classmethod
+    def of(cls, row: AlertRow) -> Place:
+        """The place of an alert."""
+        return cls(row.severity_rank, row.score, row.decided_at, row.alert_id)
+
+
+class Incident(NamedTuple):
+    """An incident of the inbox, with the alerts of it that match, worst first."""
+
+    incident_id: str
+    alerts: Sequence[AlertRow]
+    """At most `SHOWN`."""
+    matching: int
+    """How many match in all."""
+
+
+class Page(NamedTuple):
+    """A page, and behind which place the next one begins; None when there is none."""
+
+    incidents: Sequence[Incident]
+    following: Place | None
+
+
+def inbox(
+    session: Session, wanted: Filter, now: datetime, after: Place | None = None, size: int = PAGE
+) -> Page:
+    """One page of the inbox. `now` tells which snoozes are over."""
+    leaders = session.scalars(_leaders(wanted, now, after, size + 1)).all()
+    shown = leaders[:size]
+    following = Place.of(shown[-1]) if len(leaders) > size else None
+    if not shown:
+        return Page((), None)
+    by_incident = _members(session, wanted, now, [row.incident_id for row in shown])
+    return Page([by_incident[row.incident_id] for row in shown], following)
+
+
+def _leaders(wanted: Filter, now: datetime, after: Place | None, size: int) -> Select[AlertRow]:
+    """The worst matching alert of each incident: those that no other matching one of it stands before."""
+    other = aliased(AlertRow)
+    before = and_(
+        other.incident_id == AlertRow.incident_id,
+        tuple_(*_order(other)) > tuple_(*_order(AlertRow)),
+        *_conditions(other, wanted, now),
+    )
+    query = select(AlertRow).where(*_conditions(AlertRow, wanted, now), ~exists().where(before))
+    if after is not None:
+        query = query.where(tuple_(*_order(AlertRow)) < tuple_(*after))
+    return query.order_by(*(column.desc() for column in _order(AlertRow))).limit(size)
+
+
+def _members(
+    session: Session, wanted: Filter, now: datetime, incident_ids: Sequence[str]
+) -> dict[str, Incident]:
+    matching = (AlertRow.incident_id.in_(incident_ids), *_conditions(AlertRow, wanted, now))
+    whose = AlertRow.incident_id
+    place = func.row_number().over(
+        partition_by=whose, order_by=[column.desc() for column in _order(AlertRow)]
+    )
+    ranked = select(
+        AlertRow.alert_id, place.label("place"), func.count().over(partition_by=whose).label("matching")
+    ).where(*matching)
+    inner = ranked.subquery()
+    rows = session.execute(
+        select(AlertRow, inner.c.matching)
+        .join(inner, AlertRow.alert_id == inner.c.alert_id)
+        .where(inner.c.place <= SHOWN)
+        .order_by(AlertRow.incident_id, inner.c.place)
+    ).all()
+    found: dict[str, tuple[list[AlertRow], int]] = {}
+    for row, many in rows:
+        found.setdefault(row.incident_id, ([], many))[0].append(row)
+    return {one: Incident(one, alerts, many) for one, (alerts, many) in found.items()}
+
+
+def _order(alert: Any) -> tuple[Any, ...]:
+    return alert.severity_rank, alert.score, alert.decided_at, alert.alert_id
+
+
+def _conditions(alert: Any, wanted: Filter, now: datetime) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    resting = and_(alert.work_state == "snoozed", alert.snoozed_until > now)
+    if wanted.states:
+        over = and_(alert.work_state == "snoozed", alert.snoozed_until <= now)
+        awake = [state for state in sorted(wanted.states) if state != "snoozed"]
+        ways: list[ColumnElement[bool]] = []
+        if awake:
+            ways += [alert.work_state.in_(awake), and_(over, alert.resting.in_(awake))]
+        if "snoozed" in wanted.states:
+            ways.append(resting)
+        found.append(or_(*ways))
+    elif wanted.waiting:
+        found += [alert.open.is_(True), ~resting]
+    for column, values in (
+        (alert.severity, wanted.severities),
+        (alert.status, wanted.statuses),
+    ):
+        if values:
+            found.append(column.in_(sorted(values)))
+    for column, value in (
+        (alert.detector, wanted.detector),
+        (alert.agency_id, wanted.agency),
+        (alert.unit_id, wanted.unit),
+        (alert.assignee, wanted.assignee),
+    ):
+        if value is not None:
+            found.append(column == value)
+    if wanted.since is not None:
+        found.append(alert.decided_at >= wanted.since)
+    if wanted.until is not None:
+        found.append(alert.decided_at < wanted.until)
+    for word in (wanted.text or "").split():
+        found.append(
+            or_(
+                *(
+                    column.icontains(word, autoescape=True)
+                    for column in (alert.explanation, alert.entity, alert.clause, alert.alert_id)
+                )
+            )
+        )
+    return found
