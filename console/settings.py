@@ -76,7 +76,7 @@ class ConsoleSettings(BaseSettings):
     oidc_label: str = Field("Log in with your organisation", description="OpenID Connect: words of the link.")
 
     report_least: int = Field(
-        5, ge=1, le=100, description="Public figures: counts from 1 to one below this are withheld."
+        5, ge=2, le=100, description="Public figures: counts from 1 to one below this are withheld."
     )
     report_protection: int | None = Field(
         None,

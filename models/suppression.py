@@ -13,7 +13,8 @@ withhold (after Kelly, Golden & Assad 1992, "Cell suppression: disclosure protec
 data"). What was found is checked in whole numbers; it proves the range, whatever the solver did.
 
 Blind spots: what several reports tell together (periods that overlap, the same period before and after
-more of the log arrived), and what a reader knows of some people from elsewhere.
+more of the log arrived), what a reader knows of some people from elsewhere, and what follows for a reader
+who also works out which further counts would have been chosen.
 """
 
 from __future__ import annotations

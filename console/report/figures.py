@@ -108,9 +108,9 @@ class Report:
         """How counts are withheld, for the reader."""
         return (
             f"Counts from 1 to {self.least - 1} are withheld, because so few could point at somebody. So are"
-            f" further counts, of whatever size, from which those could be worked out. A count of 0 is told."
-            f" A unit in which fewer than {self.least} requesters searched is not told by name. Figures of"
-            f" periods that overlap can give away together what each withholds."
+            f" other counts, of whatever size, from which those could be worked out. A unit in which fewer"
+            f" than {self.least} requesters searched is counted among the others. Figures of periods that"
+            f" overlap can give away together what each withholds."
         )
 
 
@@ -127,7 +127,7 @@ def make_report(
     """Count and withhold; see `models.suppression` for `least` and `protection`."""
     members = counting.requesters(session, agency_id, period)
     named = large(members, least)
-    dimensions = of_searches(reference, named, least)
+    dimensions = of_searches(reference, named)
     # Whoever reads a unit's name knows that much of it.
     known = {cell(unit=unit): least for unit in named}
     canonical: dict[str, Callable[[str], str]] = {"tool": reference.tools.canonical}

@@ -50,11 +50,11 @@ def large(members: Mapping[str, set[str]], least: int) -> frozenset[str]:
     return frozenset()
 
 
-def of_searches(reference: Reference, units: Iterable[str], least: int) -> list[Dimension]:
+def of_searches(reference: Reference, units: Iterable[str]) -> list[Dimension]:
     """The dimensions of searches. `units` are told by name; others have too few requesters."""
     purposes = sorted({name for pack in reference.policy.packs.values() for name in pack.purposes})
     named = {unit: unit for unit in sorted(units)}
-    named[OTHER] = f"units of fewer than {least} requesters, together" if named else "all units together"
+    named[OTHER] = "other units, together" if named else "all units together"
     recorded = {"yes": "yes", "no": "no", "unknown": "not recorded"}
     return [
         Dimension("purpose", "Purpose", {**_plain(purposes), OTHER: "a purpose that no policy names"}),

@@ -41,7 +41,7 @@ def figures(
             begin, end = _day(first, begin), _day(last, end)
             report = _report(request, session, chosen, begin, end)
         except ValueError as error:
-            problem = f"{str(error).capitalize()}."
+            problem = _sentence(error)
     for figure in report.figures if report is not None else ():
         if figure.columns is None:
             page.picture(picture_of(figure))
@@ -74,7 +74,7 @@ def file(
     try:
         report = _report(request, session, agency, first, last)
     except ValueError as error:
-        raise HTTPException(422, f"{str(error).capitalize()}.") from None
+        raise HTTPException(422, _sentence(error)) from None
     named = f'attachment; filename="public-figures-{first}-{last}.{kind}"'
     return Response(WRITERS[kind]([report]), media_type=MEDIA[kind], headers={"Content-Disposition": named})
 
@@ -96,6 +96,11 @@ def _last_month(now: datetime, zone: str) -> tuple[date, date]:
     today = date.fromordinal(LocalDays.of(zone).at(now.timestamp()).day)
     last = today.replace(day=1) - timedelta(days=1)
     return last.replace(day=1), last
+
+
+def _sentence(error: ValueError) -> str:
+    words = str(error)
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def _day(text: str, otherwise: date) -> date:
