@@ -9,11 +9,12 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -31,11 +32,14 @@ from console.storage.tables import AlertRow, SearchRow
 from models.detectors import settings_types
 from models.policy import Pack, Register
 from models.reference import Agency, Reference
+from models.suppression import Cell, Tables, cell
 from models.tools import Tool, ToolRegister
 from streams.__main__ import app as commands
 from streams.commands.config import SHIPPED
 from streams.configuration import Configuration, load
+from tests.attacker import Attacker
 from tests.console.browsing import Browser, add_account, make_console
+from tests.console.conftest import NewStore
 
 MARCH = Period(date(2021, 3, 1), date(2021, 3, 31), "America/Los_Angeles")
 NOON = datetime(2021, 3, 10, 20, tzinfo=UTC)
@@ -263,6 +267,68 @@ def test_the_csv_has_each_count_once_and_no_formula(store: Store) -> None:
     assert {row["status"] for row in rows if row["count"]} == {"published"}
     [formula] = [row for row in rows if row["category_1"].startswith("'=cmd") and not row["dimension_2"]]
     assert formula["count"] == "9"
+
+
+def read(lines: str, of: str) -> tuple[Tables, frozenset[Cell]]:
+    """What a reader knows from the CSV alone: the published counts, and the places of the others."""
+    categories: dict[str, dict[str, None]] = {}
+    crossings: dict[tuple[str, ...], None] = {}
+    published: dict[Cell, int] = {}
+    hidden = set()
+    for row in csv.DictReader(io.StringIO(lines)):
+        if row["of"] != of:
+            continue
+        pairs = [(row[f"dimension_{n}"], row[f"category_{n}"]) for n in (1, 2) if row[f"dimension_{n}"]]
+        place = cell(**dict(pairs))
+        for dimension, category in pairs:
+            categories.setdefault(dimension, {})[category] = None
+        crossings[tuple(dimension for dimension, _ in pairs)] = None
+        if row["status"] == "published":
+            published[place] = int(row["count"])
+        else:
+            hidden.add(place)
+    lists = {dimension: list(words) for dimension, words in categories.items()}
+    return Tables(lists, [one for one in crossings if one], published), frozenset(hidden)
+
+
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 2**32 - 1))
+def test_nobody_works_out_a_small_count_from_the_csv(new_store: NewStore, seed: int) -> None:
+    chance = Random(seed)
+    store = new_store()
+    for _ in range(chance.randrange(8, 30)):
+        unit = chance.choice(["patrol", "robbery", "desk", TYPED[0]])
+        add_searches(
+            store,
+            chance.choice([1, 1, 2, 3, 6, 20]),
+            unit_id=unit,
+            purpose=chance.choice(["burglary", "robbery", TYPED[1]]),
+            tool=chance.choice(["county", TYPED[2]]),
+            image_source=chance.choice(["cctv", "booking", "sketch"]),
+            arrest_made=chance.choice([True, False, None]),
+            corroborated=chance.choice([True, None]),
+        )
+        severity, state = chance.choice(["low", "high"]), chance.choice(["new", "closed"])
+        add_alerts(
+            store,
+            chance.choice([1, 2, 9]),
+            waited=chance.choice([None, 3, 300]),
+            severity=severity,
+            work_state=state,
+            disposition=chance.choice(["confirmed", "explained"]) if state == "closed" else None,
+        )
+    truth, told = (tidy([report_of(store, least=least)]) for least in (1, 5))
+    for of in ("searches", "alerts"):
+        tables, hidden = read(told, of)
+        real = read(truth, of)[0].counts
+        # A unit is told by name only from five requesters on.
+        units = [one for one in tables.categories.get("Unit", ()) if not one.endswith("together")]
+        attacker = Attacker(tables, hidden, {cell(Unit=one): 5 for one in units})
+        for place in hidden:
+            low, high = attacker.range(place)
+            assert high - low >= 4, place
+            if 0 < real.get(place, 0) < 5:
+                assert low <= 1 and high >= 5, place
 
 
 def test_the_html_is_one_file_without_scripts_whose_tables_speak(store: Store) -> None:
