@@ -68,6 +68,10 @@ class Roster:
         """The roster of one agency; empty when it has none."""
         return self._agencies.get(agency_id) or _NOBODY
 
+    def postings(self, requester_id: str) -> tuple[Posting, ...]:
+        """All postings of a person, in order of their begin."""
+        return tuple(self._postings.get(requester_id, ()))
+
     def at(self, requester_id: str, day: int) -> Posting | None:
         """The posting a person holds on a day, None when not serving or not known."""
         starts = self._starts.get(requester_id)

@@ -94,7 +94,7 @@ def eventually(what: Callable[[], bool], message: str, seconds: float = 40.0) ->
 
 
 def command(*words: str | Path, environment: Mapping[str, str] | None = None, seconds: float = 60.0,
-            before: Callable[[], None] | None = None, typed: str | None = None) -> subprocess.CompletedProcess[str]:  # fmt: skip
+            before: Callable[[], None] | None = None) -> subprocess.CompletedProcess[str]:  # fmt: skip
     """`python -m streams ...` from the checkout, to its end."""
     return subprocess.run(
         [sys.executable, "-m", "streams", *map(str, words)],
@@ -104,7 +104,6 @@ def command(*words: str | Path, environment: Mapping[str, str] | None = None, se
         text=True,
         timeout=seconds,
         preexec_fn=before,
-        input=typed,
     )
 
 

@@ -31,6 +31,8 @@ WRONG = [
     ("config", "check", "a", "--config", "b"),
     ("state", "watch"),
     ("state", "--partitions", "4"),
+    ("console", "--port", "many"),
+    ("console", "account", "add", "administrator-1"),
 ]
 
 

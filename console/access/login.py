@@ -6,6 +6,7 @@ functions outside of any transaction, because a try is charged in one of its own
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -49,48 +50,44 @@ class Login:
         self._settings: ConsoleSettings = state.settings
         self._limits: Limits = state.limits
         self._now: datetime = state.now()
-        self._address = request.client.host if request.client else ""
+        self._address = throttle.of_address(request.client.host if request.client else "")
         self._browser = browser_of(request.headers.get("user-agent", ""))
         device = cookies.read(request, cookies.DEVICE)
         self._device = digest(device) if device else None
 
-    def with_password(self, name: str, password: str) -> Result:
-        """First step: name and password."""
+    def with_password(self, visitor: Current | None, name: str, password: str) -> Result:
+        """First step: name and password. Whoever was logged in with this browser no longer is."""
         name = folded(name)
         with self._store.reading() as session:
             account = named(session, name)
             known = self._known(session, account)
-        own = throttle.of_browser(known) if known else throttle.of_account(name)
-        address = throttle.of_address(self._address)
-        if wait := self._charge(address, own, account):
+        keys = [throttle.of_browser(known)] if known else [throttle.of_account(name), self._address]
+        if wait := self._charge(keys, account):
             return Result(wait)
         kept = account.password if account is not None and self._usable(account) else None
         if not self._passwords.verify(kept, password):
             return Result()
         assert account is not None
         with self._store.writing() as session:
-            throttle.succeeded(session, own)
-            throttle.refund(session, address)
+            self._succeeded(session, keys)
             row = session.get_one(AccountRow, account.id)
             if row.password is not None and self._passwords.outdated(row.password):
                 row.password = self._passwords.hash(password)
-            return self._go_on(session, row, factor=False, how="password")
+            return self._go_on(session, row, factor=False, how="password", old=visitor)
 
     def with_code(self, current: Current, code: str) -> Result:
         """Second step: a code of the app, or a recovery code."""
         with self._store.reading() as session:
             account = session.get_one(AccountRow, current.id)
             known = self._known(session, account)
-        key = throttle.of_factor(current.id, known)
-        address = throttle.of_address(self._address)
-        if wait := self._charge(address, key, account):
+        keys = [throttle.of_factor(current.id, known), *([] if known else [self._address])]
+        if wait := self._charge(keys, account):
             return Result(wait)
         with self._store.writing() as session:
             account = session.get_one(AccountRow, current.id)
             if not second_factor.take(session, account, code, self._seal, self._now):
                 return Result()
-            throttle.succeeded(session, key)
-            throttle.refund(session, address)
+            self._succeeded(session, keys)
             return self._go_on(session, account, factor=True, how="password and second factor", old=current)
 
     def renewed(self, session: Session, current: Current) -> Result:
@@ -144,12 +141,19 @@ class Login:
         )
         return found
 
-    def _charge(self, address: Key, own: Key, account: AccountRow | None) -> timedelta:
+    def _charge(self, keys: Sequence[Key], account: AccountRow | None) -> timedelta:
+        """Count a try, first for the account or browser, then for the address if that counts."""
         with self._store.writing() as session:
-            charged = throttle.charge(session, [address, own], self._now)
-            if own in charged.reached and account is not None:
+            charged = throttle.charge(session, keys, self._now)
+            if keys[0] in charged.reached and account is not None:
                 tell(session, account, "slowed down after failed logins", "console", self._now)
         return charged.wait
+
+    @staticmethod
+    def _succeeded(session: Session, keys: Sequence[Key]) -> None:
+        throttle.succeeded(session, keys[0])
+        for address in keys[1:]:
+            throttle.refund(session, address)
 
     def _sweep(self, session: Session) -> None:
         """What is over need not be kept."""

@@ -2,7 +2,7 @@
 
 Failures in a row are counted by key: an account, a network address, a browser in which the account has
 logged in before. Some are free, then every further failure doubles the pause, up to a quarter of an hour. A
-browser that is known has a key of its own, so an attacker elsewhere cannot keep the owner out. A try is
+browser that is known has a key of its own and no other, so an attacker cannot keep the owner out. A try is
 charged before it is judged: tries made at the same moment gain nothing.
 """
 

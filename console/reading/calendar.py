@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from console.reading.quarters import days_of
@@ -24,6 +24,21 @@ class HeatDay:
     alerts: int = 0
     demonstrations: int = 0
     weight: float = 0.0
+
+
+def agencies(session: Session, reference: Reference) -> dict[str, str]:
+    """Every agency that searched or has an entry of its own, with its name."""
+    searched = sorted(session.scalars(select(SearchRow.agency_id).distinct()))
+    others = sorted(name for name in reference.agencies if name != "*" and name not in searched)
+    # Those that searched come first: the first one is shown when none is asked for.
+    entries = reference.agencies
+    return {name: (entries[name].name if name in entries else "") or name for name in [*searched, *others]}
+
+
+def newest_day(session: Session, reference: Reference, agency: str) -> date | None:
+    """The local day of an agency's newest search, None without one."""
+    last = session.scalar(select(func.max(SearchRow.event_time)).where(SearchRow.agency_id == agency))
+    return None if last is None else last.astimezone(ZoneInfo(reference.agency(agency).timezone)).date()
 
 
 def year_of(

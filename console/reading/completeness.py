@@ -46,7 +46,7 @@ def reported(session: Session, reference: Reference) -> list[Reported]:
     """Every source that reported or is declared, by agency and name."""
     times = func.min(SearchRow.event_time), func.max(SearchRow.event_time)
     query = select(SearchRow.agency_id, SearchRow.source_id, func.count(), *times)
-    told = {
+    told: dict[tuple[str, str], tuple[int, datetime | None, datetime | None]] = {
         (agency, source): (count, first, last)
         for agency, source, count, first, last in session.execute(
             query.group_by(SearchRow.agency_id, SearchRow.source_id)
@@ -54,7 +54,8 @@ def reported(session: Session, reference: Reference) -> list[Reported]:
     }
     newest: dict[str, datetime] = {}
     for (agency, _), (_, _, last) in told.items():
-        newest[agency] = max(newest.get(agency, last), last)
+        if last is not None:
+            newest[agency] = max(newest.get(agency, last), last)
     newest_of_all = max(newest.values(), default=None)
     alone = {agency for agency in newest if sum(one == agency for one, _ in told) == 1}
     open_alerts: dict[str, int] = {

@@ -64,6 +64,7 @@ class Entity:
     def where(self) -> list[ColumnElement[bool]]:
         """The condition that its searches fulfil."""
         field = FIELDS[self.kind]
+        conditions: list[ColumnElement[bool]]
         if self.kind == "tool":
             conditions = [field.in_(spellings(self.reference, self.name))]
         else:

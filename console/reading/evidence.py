@@ -1,4 +1,4 @@
-"""What stands behind an alert: its searches, its peers, what is told beside it, what happened in the streets."""
+"""What stands behind an alert: its searches, its peers, other alerts, what happened in the streets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NEAR = 3
 
 @dataclass(frozen=True)
 class Peer:
-    """One like the entity of an alert, in the same time: searches, cases, and how many of them arrested."""
+    """One like the entity of an alert, in the same time: its searches and its cases."""
 
     name: str
     searches: int
@@ -34,7 +34,7 @@ class Peer:
 
 @dataclass(frozen=True)
 class Nearby:
-    """A demonstration near an alert: days from the judged time (0: within it), and its searches in the area."""
+    """A demonstration near an alert: days from the judged time (0: within it), searches in its area."""
 
     event: Event
     day: date

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, func, select
+from sqlalchemy import BigInteger, ColumnElement, func, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -39,7 +39,7 @@ def _postgresql(element: QuarterOf, compiler: SQLCompiler, **options: Any) -> st
 def days_of(session: Session, where: Iterable[ColumnElement[bool]], zone: str) -> dict[date, int]:
     """Searches by local day of a zone; days without any are left out."""
     quarter = QuarterOf(SearchRow.event_time)
-    query: Select[Any] = select(quarter, func.count()).where(*where).group_by(quarter)
+    query = select(quarter, func.count()).where(*where).group_by(quarter)
     days = LocalDays.of(zone)
     found: dict[date, int] = {}
     for number, count in session.execute(query):

@@ -6,7 +6,7 @@ import importlib
 
 from console.storage.base import Base
 
-MODULES = ("console.storage.tables", "console.access.tables")
+MODULES = ("console.storage.tables", "console.access.tables", "console.storage.saved_views")
 
 for _module in MODULES:
     importlib.import_module(_module)

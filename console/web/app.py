@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 from starlette.types import Scope
 
 from console.access.names import Names
@@ -49,17 +52,20 @@ def create_app(
     passwords: Passwords | None = None,
     provider: Provider | None = None,
     now: Callable[[], datetime] = clock,
+    beside: Sequence[Beside] = (),
 ) -> FastAPI:
     """The console.
 
     `store` is opened from the settings when it is not given; `configuration` is what pages say about policy
-    and agencies; `names` leads pseudonyms back. All of it is kept on `app.state`, with `now` and `seal`.
+    and agencies; `names` leads pseudonyms back. All of it is kept on `app.state`, with `now` and `seal`. What
+    is `beside` the pages starts and ends with them.
 
     Raises:
         Stop: the store or the secret key cannot be used; the text says what to do.
         Undeclared: a route asks for no permission.
     """
     app = FastAPI(
+        lifespan=_with(beside),
         title="Probewatch console",
         docs_url=None,
         redoc_url=None,
@@ -80,9 +86,7 @@ def create_app(
     state.https = settings.https
     state.templates = templates()
     app.mount("/static", _Static(directory=STATIC), name="static")
-    for found in sorted(pkgutil.iter_modules(pages.__path__), key=lambda entry: entry.name):
-        app.include_router(importlib.import_module(f"{pages.__name__}.{found.name}").router)
-    declared(app.routes)
+    app.router.routes += _page_routes()
     errors.install(app)
     app.add_middleware(
         Guard,
@@ -91,6 +95,42 @@ def create_app(
         https=settings.https,
     )
     return app
+
+
+@cache
+def _page_routes() -> tuple[BaseRoute, ...]:
+    """The routes of all pages; they know no application, so one process makes and checks them once.
+
+    Raises:
+        Undeclared: a route asks for no permission.
+    """
+    together = APIRouter()
+    for found in sorted(pkgutil.iter_modules(pages.__path__), key=lambda entry: entry.name):
+        together.include_router(importlib.import_module(f"{pages.__name__}.{found.name}").router)
+    declared(together.routes)
+    return tuple(together.routes)
+
+
+class Beside(Protocol):
+    """Something that works in a thread of its own."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """Come to an end."""
+
+
+def _with(beside: Sequence[Beside]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        with ExitStack() as running:
+            for one in beside:
+                one.start()
+                running.callback(one.stop)
+            yield
+
+    return lifespan
 
 
 class _Static(StaticFiles):

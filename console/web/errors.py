@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import structlog
 from fastapi import FastAPI, HTTPException, Request, Response
@@ -103,6 +103,16 @@ def _sentence(problem: dict[str, Any]) -> str:
     return f"{field[:1].upper()}{field[1:]}: {message[:1].lower()}{message[1:]}."
 
 
+def _page(request: Request) -> str:
+    """The page that a request belongs to: a part that HTMX fetches is none of its own."""
+    url = (
+        urlsplit(request.headers.get("hx-current-url", ""))
+        if "hx-request" in request.headers
+        else request.url
+    )
+    return (url.path or "/") + (f"?{url.query}" if url.query else "")
+
+
 def _not_signed_in(request: Request, error: Exception) -> Response:
     assert isinstance(error, NotSignedIn)
     if is_api(request):
@@ -111,8 +121,7 @@ def _not_signed_in(request: Request, error: Exception) -> Response:
     if error.stage is Stage.FULL:
         target = "/"  # a step of the login, which is over
     elif error.stage is None and request.method in SAFE and request.url.path != "/":
-        back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        target += f"?next={quote(back, safe='')}"
+        target += f"?next={quote(_page(request), safe='')}"
     if "hx-request" in request.headers:
         return Response(status_code=401, headers={"HX-Redirect": target})
     return RedirectResponse(target, 303)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +27,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 Kind = Literal["good", "bad"]
 
 
+@cache
 def templates() -> Jinja2Templates:
     """Templates that escape everything and refuse names that they do not know."""
     environment = Environment(

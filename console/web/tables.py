@@ -26,7 +26,7 @@ Cell = str | int | float | datetime | date | None
 Kind = Literal["text", "number", "time", "day", "severity"]
 Filter = Literal["contains", "exact", "choice", "least", "days"]
 
-#: Rows of a page, and the last page that can be asked for; beyond it a filter is the way.
+#: Rows of a page unless a table says otherwise, and the last page that can be asked for: a filter is the way.
 PAGE, LAST_PAGE = 50, 2000
 #: Longest filter that is looked at, characters.
 MOST_LETTERS = 200
@@ -86,6 +86,8 @@ class Table(Generic[Row]):
     descending: bool = False
     empty: str = "Nothing here yet."
     row_id: Callable[[Row], str] | None = None
+    size: int = PAGE
+    """Rows of a page."""
 
     def column(self, name: str | None) -> Column[Row] | None:
         """A column by name, None when there is none."""
@@ -134,6 +136,8 @@ class Listed(Generic[Row]):
         if column is not None:
             key = column.order if callable(column.order) else column.value
             known = [row for row in rows if key(row) is not None]
+            if wanted.descending:
+                known.reverse()  # so that equal rows, too, come the other way round
             known.sort(key=lambda row: _rank(key(row)), reverse=wanted.descending)
             # What is not known comes last, whichever way.
             rows = known + [row for row in rows if key(row) is None]
@@ -162,12 +166,15 @@ class Selected(Generic[Row]):
         if order is None or callable(order) or order is self._key:
             query = query.order_by(key)
         else:
-            query = query.order_by(order.desc() if wanted.descending else order.asc(), key)
+            ranked = order.desc() if wanted.descending else order.asc()
+            # Only where it matters: an index has no such order.
+            may_be_unknown = getattr(getattr(order, "expression", None), "nullable", True)
+            query = query.order_by(ranked.nulls_last() if may_be_unknown else ranked, key)
         query = query.offset(first).limit(number)
         if number is None:
             query = query.execution_options(yield_per=1000)
-        found = self._session.execute(query)
-        return iter(found.scalars() if self._entity else found)
+        found: Iterable[Any] = (self._session.scalars if self._entity else self._session.execute)(query)
+        return iter(found)
 
 
 def _rank(value: Any) -> Any:
@@ -286,7 +293,7 @@ class View(Generic[Row]):
     @property
     def first(self) -> int:
         """Number of the first row on this page, from 1."""
-        return (self.wanted.page - 1) * PAGE + 1
+        return (self.wanted.page - 1) * self.table.size + 1
 
     def address(self, **changes: object) -> str:
         """The address with some parameters of this table changed, None leaves one out."""
@@ -329,10 +336,11 @@ class View(Generic[Row]):
 def view(table: Table[Row], source: Source[Row], path: str, params: Mapping[str, str]) -> View[Row]:
     """The page of a table that an address asks for."""
     wanted = table.wanted(params)
-    rows = list(source.read(table, wanted, (wanted.page - 1) * PAGE, PAGE + 1))
+    size = table.size
+    rows = list(source.read(table, wanted, (wanted.page - 1) * size, size + 1))
     if not rows and wanted.page > 1:
         return view(table, source, path, {**params, f"{table.name}.page": "1"})
-    return View(table, rows[:PAGE], wanted, len(rows) > PAGE, path, dict(params))
+    return View(table, rows[:size], wanted, len(rows) > size, path, dict(params))
 
 
 def safe_cell(value: Cell) -> str:

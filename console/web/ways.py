@@ -23,7 +23,7 @@ def home(may: Callable[[Permission], bool]) -> str:
 
 #: In the order in which they are shown.
 WAYS = (
-    Way("/", "Inbox", Permission.READ_ALERTS),
+    Way("/inbox", "Inbox", Permission.READ_ALERTS),
     Way("/alerts", "All alerts", Permission.READ_ALERTS),
     Way("/people", "Who and what", Permission.READ_SEARCHES),
     Way("/calendar", "Calendar", Permission.READ_FIGURES),

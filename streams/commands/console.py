@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -16,6 +18,8 @@ from streams.settings import Settings, load_settings
 if TYPE_CHECKING:
     from console.access.names import Names
     from console.settings import ConsoleSettings
+    from console.storage.engine import Store
+    from console.web.app import Beside
     from streams.configuration import Configuration
 
 errors = Console(stderr=True)
@@ -42,6 +46,9 @@ def serve(
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port [8080]; 0 takes a free one.")
     ] = None,
+    kafka: Annotated[
+        bool, typer.Option(help="Take alerts from Kafka, and send decisions; without it, show what is there.")
+    ] = True,
 ) -> None:
     """Serve the console until Ctrl-C; prints its address."""
     if context.invoked_subcommand is not None:
@@ -49,16 +56,20 @@ def serve(
     import uvicorn
 
     from console.settings import load_console_settings
-    from console.web.app import create_app
+    from console.storage.engine import open_store
+    from console.web.app import clock, create_app
     from streams import logs
 
     try:
         streams = load_settings()
         settings = load_console_settings(host=host, port=port)
-        logs.configure(streams.log_format, streams.log_level)
         listening = _listen(settings)
+        logs.configure(streams.log_format, streams.log_level)
+        logging.getLogger("kafka").setLevel(logging.CRITICAL)  # who reads and sends tells it in words
         configuration, names = _configured(streams)
-        app = create_app(settings, configuration=configuration, names=names)
+        store = open_store(settings.database)
+        beside = _kafka(store, streams, clock) if kafka else ()
+        app = create_app(settings, store=store, configuration=configuration, names=names, beside=beside)
     except exits.Stop as stop:
         _fail(str(stop))
     address = listening.getsockname()
@@ -120,6 +131,13 @@ def _password() -> str:
         return sys.stdin.readline().rstrip("\r\n")
     asked: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     return asked
+
+
+def _kafka(store: Store, settings: Settings, now: Callable[[], datetime]) -> tuple[Beside, ...]:
+    from console.intake.reading import Reader
+    from console.work.sending import Sender
+
+    return Reader(store, settings, now), Sender(store, settings, now)
 
 
 def _listen(settings: ConsoleSettings) -> socket.socket:

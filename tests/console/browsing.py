@@ -45,7 +45,9 @@ class Clock:
 
 def make_console(store: Store, folder: Path, *, clock: Clock | None = None, **given: Any) -> FastAPI:
     """A console over a store; `given` are settings, or what `create_app` takes."""
-    parts = {name: given.pop(name) for name in ("names", "configuration", "provider") if name in given}
+    parts = {
+        name: given.pop(name) for name in ("names", "configuration", "provider", "beside") if name in given
+    }
     known = {"secret_file": folder / "secret", "requests_a_minute": 1_000_000, "second_factor": "optional"}
     settings = ConsoleSettings(**{**known, **given})
     return create_app(settings, store=store, passwords=CHEAP, now=clock or Clock(), **parts)
@@ -81,7 +83,8 @@ class Browser(TestClient):
             assert account is not None
             token = visits.begin(session, account, stage, "a browser", state.now())
         self.cookies.clear()
-        self.cookies.set("__Host-probewatch-session" if state.https else "probewatch-session", token)
+        name = "__Host-probewatch-session" if state.https else "probewatch-session"
+        self.cookies.set(name, token, domain=self.base_url.host)
         return self
 
 

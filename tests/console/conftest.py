@@ -26,6 +26,12 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def copied(template: Path, path: Path) -> Store:
+    """An empty store of its own."""
+    shutil.copyfile(template, path)
+    return open_store(f"sqlite:///{path}", migrate=False)
+
+
 #: Makes an empty store; as many as a test wants.
 NewStore = Callable[[], Store]
 
@@ -38,9 +44,7 @@ def new_store(template: Path, tmp_path: Path) -> Iterator[NewStore]:
         def new() -> Store:
             nonlocal made
             made += 1
-            path = tmp_path / f"store-{made}.sqlite"
-            shutil.copyfile(template, path)
-            store = open_store(f"sqlite:///{path}", migrate=False)
+            store = copied(template, tmp_path / f"store-{made}.sqlite")
             opened.callback(store.close)
             return store
 

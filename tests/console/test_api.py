@@ -11,6 +11,7 @@ import pytest
 import schemathesis
 from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
+from schemathesis.core.result import Ok
 
 from console.access.permissions import Role
 from console.storage.engine import open_store
@@ -35,6 +36,7 @@ def test_every_route_answers_as_described(console: FastAPI) -> None:
     cookie = {"cookie": f"probewatch-session={browser.token}"}
     tried = 0
     for found in schema.get_all_operations():
+        assert isinstance(found, Ok)
         operation = found.ok()
 
         @settings(max_examples=15, suppress_health_check=list(HealthCheck), database=None)

@@ -8,17 +8,18 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx
 import pytest
+from typer.testing import CliRunner, Result
 
 from console.access import accounts
 from console.storage.engine import open_store
 from console.storage.ledger import entries
+from streams.__main__ import app
 from tests.console.browsing import PASSWORD
-from tests.live import command
 
 ROOT = Path(__file__).resolve().parents[2]
 ADD = ("console", "account", "add", "administrator-1", "--role", "administrator")
@@ -32,11 +33,15 @@ def environment(tmp_path: Path) -> dict[str, str]:
     }
 
 
-def test_the_first_administrator_is_made_by_a_command(tmp_path: Path, environment: dict[str, str]) -> None:
-    done = command(*ADD, environment=environment, typed=PASSWORD + "\n")
-    assert done.returncode == 0, done.stderr
-    again = command(*ADD, environment=environment, typed=PASSWORD + "\n")
-    assert again.returncode == 1 and "There is an account administrator-1 already." in again.stderr
+def run(words: Sequence[str], environment: dict[str, str], typed: str | None = None) -> Result:
+    return CliRunner().invoke(app, words, input=typed, env=environment)
+
+
+def test_the_first_administrator_is_made_by_a_command(environment: dict[str, str]) -> None:
+    done = run(ADD, environment, PASSWORD + "\n")
+    assert done.exit_code == 0, done.output
+    again = run(ADD, environment, PASSWORD + "\n")
+    assert again.exit_code == 1 and "There is an account administrator-1 already." in again.stderr
     store = open_store(environment["PROBEWATCH_CONSOLE_DATABASE"])
     with store.reading() as session:
         (row,) = accounts.everyone(session)
@@ -46,13 +51,30 @@ def test_the_first_administrator_is_made_by_a_command(tmp_path: Path, environmen
     store.close()
 
 
+@pytest.mark.parametrize(
+    ("role", "typed", "said"),
+    [
+        ("administrator", "short\n", "needs 12 characters"),
+        ("administrator", "", "needs 12 characters"),
+        ("owner", PASSWORD + "\n", "owner is no role"),
+    ],
+)
+def test_a_wrong_account_is_one_sentence(
+    environment: dict[str, str], role: str, typed: str, said: str
+) -> None:
+    done = run([*ADD[:-1], role], environment, typed)
+    assert done.exit_code == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert said in line
+
+
 def test_a_taken_port_is_one_sentence(environment: dict[str, str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        done = command("console", "--port", str(port), environment=environment)
-    assert done.returncode == 1
+        done = run(["console", "--port", str(port)], environment)
+    assert done.exit_code == 1
     (line,) = done.stderr.strip().splitlines()
     assert f"cannot listen on 127.0.0.1 port {port}" in line and "--port" in line
 
@@ -60,7 +82,7 @@ def test_a_taken_port_is_one_sentence(environment: dict[str, str]) -> None:
 @pytest.fixture
 def served(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "streams", "console", "--port", "0"],
+        [sys.executable, "-m", "streams", "console", "--port", "0", "--no-kafka"],
         cwd=ROOT,
         env={**os.environ, **environment},
         stderr=subprocess.PIPE,

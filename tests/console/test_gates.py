@@ -305,6 +305,26 @@ def test_health_and_readiness(browser: Browser, console: FastAPI, monkeypatch: p
     assert answer.status_code == 503 and "gone" not in answer.text
 
 
+def test_what_works_beside_the_pages_starts_and_ends_with_them(store: Store, tmp_path: Path) -> None:
+    told = []
+
+    class Worker:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def start(self) -> None:
+            told.append(f"{self.name} starts")
+
+        def stop(self) -> None:
+            told.append(f"{self.name} stops")
+
+    app = make_console(store, tmp_path, beside=[Worker("reader"), Worker("sender")])
+    assert told == []
+    with Browser(app):
+        assert told == ["reader starts", "sender starts"]
+    assert told[2:] == ["sender stops", "reader stops"]
+
+
 def test_too_many_requests_are_slowed_down(store: Store, tmp_path: Path) -> None:
     app = make_console(store, tmp_path, requests_a_minute=10)
     first, second = Browser(app), Browser(app, address="198.51.100.7")

@@ -264,6 +264,27 @@ def test_an_attacker_cannot_lock_the_owner_out(console: FastAPI, clock: Clock) -
     assert owner.log_in("reviewer-1").status_code == 303
 
 
+def test_failures_of_a_whole_address_do_not_stop_a_browser_that_is_known(console: FastAPI) -> None:
+    """Everybody behind one proxy has one address."""
+    owner, attacker = Browser(console), Browser(console)
+    owner.log_in("reviewer-1")
+    owner.submit("/logout")
+    for n in range(40):
+        attacker.log_in(f"other-{n}", "password spraying")
+    assert Browser(console).log_in("reviewer-1").status_code == 429
+    assert owner.log_in("reviewer-1").status_code == 303
+
+
+def test_a_new_login_ends_the_session_that_the_browser_had(console: FastAPI) -> None:
+    browser = Browser(console).enter("reviewer-1")
+    old = browser.token
+    assert browser.submit("/login", {"name": "reviewer-1", "password": PASSWORD}).status_code == 303
+    assert browser.token != old
+    other = Browser(console)
+    other.cookies.set("probewatch-session", old or "")
+    assert other.get("/account").status_code == 303
+
+
 def test_a_stolen_mark_of_a_browser_gives_no_more_tries(console: FastAPI) -> None:
     owner, attacker = Browser(console), Browser(console)
     owner.log_in("reviewer-1")

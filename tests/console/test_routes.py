@@ -15,7 +15,8 @@ from console.access.permissions import Permission, Role, allows
 from console.access.require import Undeclared, anyone, declared, require
 from console.storage.engine import open_store
 from console.storage.ledger import head
-from tests.console.browsing import Browser, add_one_of_each, make_console
+from tests.console.browsing import HOME, Browser, add_one_of_each, make_console
+from tests.console.site import replayed
 
 #: What an allowed request to nothing in particular may give.
 FINE = {200, 201, 204, 303, 400, 404, 409, 422, 503}
@@ -26,7 +27,7 @@ def console(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     folder = tmp_path_factory.mktemp("routes")
     shutil.copyfile(template, folder / "console.sqlite")
     store = open_store(f"sqlite:///{folder}/console.sqlite", migrate=False)
-    app = make_console(store, folder)
+    app = make_console(store, folder, configuration=replayed()[0])
     add_one_of_each(app)
     yield app
     store.close()
@@ -106,6 +107,31 @@ def test_reading_changes_nothing(console: FastAPI) -> None:
                 Browser(console).enter(f"{role}-1").get(path)
     with console.state.store.reading() as session:
         assert head(session) == before
+
+
+ODD = [
+    "..%2f..%2fetc%2fpasswd", "..%5c..%5cboot.ini", "%27%20or%201=1--", "%3Cscript%3E", "%ff%fe", "-1",
+    "9" * 40, "%E2%80%AE",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_no_odd_word_in_an_address_breaks_a_page(console: FastAPI, odd: str) -> None:
+    """Path traversal, quotes, markup, bytes that are no text: a page or an error, never a crash."""
+    browsers = {role: Browser(console).enter(f"{role}-1") for role in Role}
+    wrong = []
+    for route, permission in declared(console.routes):
+        if "GET" not in (route.methods or ()):
+            continue
+        able = next(role for role in Role if allows([role], permission))
+        parts = re.findall(r"\{(\w+)", str(route.path))
+        address = (
+            re.sub(r"\{[^}]+\}", odd, str(route.path)) if parts else f"{route.path}?next={odd}&export={odd}"
+        )
+        answer = browsers[able].request("GET", HOME + address)
+        if answer.status_code >= 500 or "root:" in answer.text or "<script>" in answer.text:
+            wrong.append(f"{address}: {answer.status_code}")
+    assert not wrong, "\n".join(wrong)
 
 
 def test_a_route_without_permission_is_refused_at_the_start() -> None:

@@ -49,7 +49,7 @@ def login_with_password(
     next: Next = "",
 ) -> Response:
     """Take name and password."""
-    result = Login(request).with_password(name, password)
+    result = Login(request).with_password(visitor, name, password)
     if result.token is None:
         return _form(request, name, next, result, WRONG)
     return proceed(request, result, next)

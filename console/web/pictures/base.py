@@ -43,10 +43,11 @@ class Picture:
         """The drawing as one element."""
         name = escape(self.name)
         return Markup(
-            '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w} {h}" role="img" '
+            '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w} {h}" class="{c}" role="img" '
             'aria-labelledby="{n}-title {n}-desc"><title id="{n}-title">{t}</title>'
             '<desc id="{n}-desc">{d}</desc>{body}</svg>'
         ).format(
+            c="small" if self.width < WIDTH else "large",
             w=_short(self.width),
             h=_short(self.height),
             n=name,

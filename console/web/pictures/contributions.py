@@ -33,8 +33,8 @@ def contributions_picture(parts: Sequence[Part], threshold: float) -> Picture:
     return Picture(
         title="What the risk is the sum of",
         description=(
-            f"{plural(len(ordered), 'contribution')} with a sum of {figure(round(total, 1))}; an alert is told "
-            f"from {figure(threshold)} on. Older ones count less."
+            f"{plural(len(ordered), 'contribution')} with a sum of {figure(round(total, 1))}; an alert is "
+            f"told from {figure(threshold)} on. Older ones count less."
         ),
         height=foot + 26,
         parts=drawn,

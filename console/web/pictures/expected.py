@@ -7,28 +7,25 @@ from markupsafe import Markup
 from console.web.pictures.base import Picture, Scale, dot, line, numbers, rect, steps, text
 from models.wording import figure
 
-LEFT, RIGHT, AXIS = 20.0, 700.0, 96.0
+WIDE, LEFT, RIGHT, AXIS = 480.0, 16.0, 464.0, 96.0
 
 
 def expected_picture(
-    observed: float, expected: float | None, interval: tuple[float, float] | None, *, words: str
+    observed: float, expected: float | None, interval: tuple[float, float] | None
 ) -> Picture:
-    """One number on a line, with the mean of normal use and where 95 of 100 such numbers would lie.
-
-    `words` says what is counted, as "searches in the window".
-    """
+    """One number on a line, with the mean of normal use and where 95 of 100 such numbers would lie."""
     known = [observed, 0.0, *([] if expected is None else [expected]), *(interval or ())]
     low, high = min(known), max(known)
     high += (high - low or 1.0) * 0.06
     at = Scale(low, high, LEFT, RIGHT)
     parts = [line([(LEFT, AXIS), (RIGHT, AXIS)], "axis")]
-    for mark in steps(low, high, 8):
+    for mark in steps(low, high, 6):
         parts += [
             line([(at(mark), AXIS), (at(mark), AXIS + 5)], "axis"),
             text(at(mark), AXIS + 20, figure(mark), "faint middle"),
         ]
     rows: list[tuple[str, float]] = [("Seen", observed)]
-    said = f"{figure(observed)} {words} were seen"
+    said = f"{figure(observed)} was seen"
     if interval is not None:
         first, last = interval
         parts.append(rect(at(first), 50, max(at(last) - at(first), 2), AXIS - 50, "band"))
@@ -45,6 +42,7 @@ def expected_picture(
     return Picture(
         title="Seen and expected",
         description=f"{said}.",
+        width=WIDE,
         height=AXIS + 34,
         parts=parts,
         table=numbers("expected", "The numbers of the picture", ("What", "text"), ("Number", "number")),

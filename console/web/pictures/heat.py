@@ -45,9 +45,9 @@ def heat_picture(first: date, last: date, days: Mapping[date, HeatDay]) -> Pictu
         parts.append(rect(x, y, CELL - 1.2, CELL - 1.2, f"heat-{min(shade, SHADES - 1)}", told))
         middle = CELL / 2 - 0.6
         if one.demonstrations:
-            marks.append(diamond(x + middle, y + middle, 2.5 + 2.5 * one.weight, "outline third", told))
+            marks.append(diamond(x + middle, y + middle, 3 + 2.5 * one.weight, "sign", told))
         if one.alerts:
-            marks.append(dot(x + middle, y + middle, 2.6, "second", told))
+            marks.append(dot(x + middle, y + middle, 3.2, "point", told))
         if day.day == 1:
             parts.append(text(x, TOP - 8, f"{day:%b}" if day.month > 1 else f"{day:%Y}", "faint"))
         if one != HeatDay():
@@ -56,12 +56,12 @@ def heat_picture(first: date, last: date, days: Mapping[date, HeatDay]) -> Pictu
     parts += marks
     at = LEFT
     parts.append(text(at, foot, "fewer searches", "faint"))
-    at += 92
+    at += 104
     for shade in range(SHADES):
         parts.append(rect(at + shade * CELL, foot - 10, CELL - 1.2, CELL - 1.2, f"heat-{shade}"))
     at += SHADES * CELL + 6
-    parts += [text(at, foot, "more", "faint"), dot(at + 60, foot - 4, 3, "second")]
-    parts += [text(at + 70, foot, "alert", "faint"), diamond(at + 124, foot - 4, 5, "outline third")]
+    parts += [text(at, foot, "more", "faint"), dot(at + 60, foot - 4, 3.2, "point")]
+    parts += [text(at + 70, foot, "alert", "faint"), diamond(at + 124, foot - 4, 5, "sign")]
     parts.append(text(at + 136, foot, "demonstration, larger where it weighed more", "faint"))
     held = sum(days[day].demonstrations > 0 for day in span if day in days)
     alerts = sum(days[day].alerts for day in span if day in days)

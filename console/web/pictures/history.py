@@ -33,7 +33,7 @@ def history_picture(weeks: Sequence[Week], *, of: str) -> Picture:
         parts.append(rect(across(place) + wide * 0.15, top, wide * 0.7, BOTTOM - top, "first", told))
         if week.alerts:
             parts.append(
-                diamond(across(place + 0.5), 10, 6, "second", f"{plural(week.alerts, 'alert')}, {told}")
+                diamond(across(place + 0.5), 10, 6, "sign", f"{plural(week.alerts, 'alert')}, {told}")
             )
     if known:
         middle = [(across(place + 0.5), up(week.usual or 0)) for place, week in known]

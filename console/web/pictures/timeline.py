@@ -43,9 +43,9 @@ def timeline_picture(
         parts.append(line([(x, BOTTOM), (x, BOTTOM + 5)], "axis"))
         parts.append(text(x, BOTTOM + 20, f"{day:%-d %b}" if step > 1 else f"{day:%a %-d %b}", "faint"))
     near = [(day, words) for day, words in demonstrations if first <= day <= last]
-    parts += [diamond(across(day.toordinal() + 0.5), TOP - 12, 6, "third", words) for day, words in near]
+    parts += [diamond(across(day.toordinal() + 0.5), TOP - 12, 6, "sign", words) for day, words in near]
     parts += [
-        dot(place(when), down(_hour(when)), 5, "second", f"{when:%Y-%m-%d %H:%M}, {words}")
+        dot(place(when), down(_hour(when)), 5, "point", f"{when:%Y-%m-%d %H:%M}, {words}")
         for when, _, words in local
     ]
     held = ""

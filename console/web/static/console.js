@@ -4,7 +4,6 @@
 
 (() => {
   const KEYS_OFF = "probewatch-keys-off";
-  const ENDED = 286; // htmx ends a poll on this status
 
   // Times. The server writes UTC; the reader's zone is put before it.
 
@@ -19,11 +18,12 @@
       const when = new Date(time.dateTime);
       if (Number.isNaN(when.getTime())) continue;
       const utc = time.textContent.trim();
+      const sameDay = when.getDate() === when.getUTCDate();
       time.dataset.told = "";
       time.textContent = shape.format(when);
       const beside = document.createElement("span");
       beside.className = "aside";
-      beside.textContent = ` (${utc})`;
+      beside.textContent = ` (${sameDay ? utc.split(", ").pop() : utc})`;
       time.append(beside);
     }
   }
@@ -38,7 +38,7 @@
   function choose(row) {
     for (const one of rows()) one.classList.toggle("chosen", one === row);
     chosen = row ? row.id : null;
-    const link = row && row.querySelector("a");
+    const link = row && (row.querySelector("[data-open]") || row.querySelector("a"));
     if (link) {
       link.focus();
       row.scrollIntoView({ block: "nearest" });
@@ -102,15 +102,15 @@
     if (live && (document.hidden || paused())) event.preventDefault();
   });
 
-  document.addEventListener("htmx:afterSwap", (event) => {
-    // After outerHTML the target is what was replaced: look at the whole page, marks keep it cheap.
+  // After settling: until then htmx gives new elements the attributes of those that they replace.
+  document.addEventListener("htmx:afterSettle", () => {
     localise(document);
     enliven(document);
     const row = current();
     if (row) row.classList.add("chosen");
-    const told = document.querySelector("[data-live] [data-told-live]");
+    const told = document.querySelector("[data-told-live]");
     const region = document.getElementById("said");
-    if (told && region && event.target.closest("[data-live]")) region.textContent = told.dataset.toldLive;
+    if (told && region) region.textContent = told.dataset.toldLive;
   });
 
   function lost(event) {
@@ -122,7 +122,6 @@
   document.addEventListener("htmx:afterRequest", (event) => {
     const region = document.getElementById("lost");
     if (region && event.detail.successful && event.target.closest("[data-live]")) region.hidden = true;
-    if (event.detail.xhr && event.detail.xhr.status === ENDED && region) region.hidden = false;
   });
 
   // What only makes sense with JavaScript is hidden until it is here.

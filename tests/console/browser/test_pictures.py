@@ -1,0 +1,28 @@
+"""Pictures of every page for `docs/console.md`, written where PICTURES says; without it nothing is kept."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.console.browser.conftest import Desk
+from tests.console.browser.pages import PAGES
+
+pytestmark = pytest.mark.browser
+
+#: A picture shows a page as far as this, pixels.
+WIDE, MOST_TALL = 1000, 1400
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_has_its_picture(window: Desk, name: str, tmp_path: Path) -> None:
+    folder = Path(os.environ.get("PICTURES") or tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    path, role = PAGES[name]
+    page = window.open(path, role, viewport={"width": WIDE, "height": 700}, color_scheme="light")
+    tall = min(page.evaluate("document.documentElement.scrollHeight"), MOST_TALL)
+    file = folder / f"{name}.png"
+    page.screenshot(path=file, full_page=True, clip={"x": 0, "y": 0, "width": WIDE, "height": tall})
+    assert 5_000 < file.stat().st_size < 400_000
