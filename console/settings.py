@@ -78,6 +78,16 @@ class ConsoleSettings(BaseSettings):
     )
     oidc_label: str = Field("Log in with your organisation", description="OpenID Connect: words of the link.")
 
+    report_least: int = Field(
+        5, ge=2, le=100, description="Public figures: counts from 1 to one below this are withheld."
+    )
+    report_protection: int | None = Field(
+        None,
+        ge=1,
+        description="Public figures: how wide the range must be in which readers can place a count that is"
+        " withheld; unset: one below PROBEWATCH_CONSOLE_REPORT_LEAST.",
+    )
+
     @field_validator("public_url", "oidc_issuer")
     @classmethod
     def _address(cls, value: str | None) -> str | None:

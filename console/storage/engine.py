@@ -47,13 +47,14 @@ class Store:
         self.engine.dispose()
 
 
-def open_store(url: str, *, migrate: bool = True) -> Store:
+def open_store(url: str, *, migrate: bool = True, new: bool = True) -> Store:
     """Open the store that a URL names and bring its tables up to date.
 
     Raises:
-        Stop: the URL is none, the database cannot be reached, or a later version made it.
+        Stop: the URL is none, the database cannot be reached, a later version made it, or it would have to
+            be a new file and `new` is false.
     """
-    store = Store(make_engine(url))
+    store = Store(make_engine(url, new=new))
     if migrate:
         from console.storage.migrations import upgrade  # alembic, which nobody else has to wait for
 
@@ -61,11 +62,11 @@ def open_store(url: str, *, migrate: bool = True) -> Store:
     return store
 
 
-def make_engine(url: str) -> Engine:
+def make_engine(url: str, *, new: bool = True) -> Engine:
     """An engine for SQLite or PostgreSQL.
 
     Raises:
-        Stop: the URL is none, or names another database.
+        Stop: the URL is none, names another database, or a file that is not there while `new` is false.
     """
     try:
         parsed = make_url(url)
@@ -78,6 +79,8 @@ def make_engine(url: str) -> Engine:
         if kind == "sqlite":
             options["connect_args"] = {"timeout": WAIT}
             if parsed.database and parsed.database != ":memory:":
+                if not new and not Path(parsed.database).is_file():
+                    raise Stop(f"there is no store at {parsed.database}; `./probewatch console` makes it")
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         else:
             options["pool_pre_ping"] = True

@@ -27,6 +27,7 @@ WAYS = (
     Way("/alerts", "All alerts", Permission.READ_ALERTS),
     Way("/people", "Who and what", Permission.READ_SEARCHES),
     Way("/calendar", "Calendar", Permission.READ_FIGURES),
+    Way("/figures", "Figures", Permission.READ_FIGURES),
     Way("/completeness", "Completeness", Permission.READ_COMPLETENESS),
     Way("/policy", "Policy", Permission.READ_POLICY),
     Way("/ledger", "Ledger", Permission.READ_LEDGER),

@@ -2,6 +2,7 @@
 
 from console.web.pictures.base import Picture
 from console.web.pictures.contributions import contributions_picture
+from console.web.pictures.counts import counts_picture
 from console.web.pictures.expected import expected_picture
 from console.web.pictures.heat import heat_picture
 from console.web.pictures.history import history_picture
@@ -10,6 +11,7 @@ from console.web.pictures.timeline import timeline_picture
 __all__ = [
     "Picture",
     "contributions_picture",
+    "counts_picture",
     "expected_picture",
     "heat_picture",
     "history_picture",

@@ -1,0 +1,1 @@
+"""The public figures: counted from the store, small counts withheld, as HTML, PDF and CSV."""
