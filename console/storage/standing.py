@@ -114,12 +114,15 @@ def _merges(session: Session, alert_id: str, merged: Sequence[str]) -> None:
 
 
 def regroup(session: Session, alert_ids: Iterable[str]) -> None:
-    """Tell the incidents anew of these alerts and of all that may belong together with them."""
+    """Tell the incidents anew of these alerts, of all that may belong together with them, and did."""
     spans: dict[str, Span] = {}
     current: dict[str, str] = {}
     merges: set[tuple[str, str]] = set()
     done: set[Key] = set()
     wanted = set(alert_ids)
+    for some in portions([*wanted]):
+        theirs = select(AlertRow.incident_id).where(AlertRow.alert_id.in_(some))
+        wanted.update(session.scalars(select(AlertRow.alert_id).where(AlertRow.incident_id.in_(theirs))))
     while wanted:
         keys = {span.key for span in _spans(session, alert_ids=wanted)} - done
         done |= keys

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -79,7 +78,7 @@ def decide(
     ledger.append(session, "silence" if action == "snooze" else "decision", actor, decision, at)
     standing.stand(session, alert_id)
     if action in ("merge", "undo"):
-        standing.regroup(session, [alert_id, *_formerly(session, decision)])
+        standing.regroup(session, [alert_id])
         session.refresh(row)
     alert = decode_alert(row.record)
     told = Told(
@@ -113,13 +112,3 @@ def _decision(alert_id: str, action: Action, actor: str, at: datetime, fields: d
         )
     except msgspec.ValidationError as error:
         raise NotAllowed(f"the decision cannot be kept: {error}") from None
-
-
-def _formerly(session: Session, decision: Decision) -> Sequence[str]:
-    """The alert from which an undone merge parts this one."""
-    for entry in ledger.about(session, decision.alert_id):
-        if entry.kind == "decision":
-            one = msgspec.convert(entry.body, Decision)
-            if one.decision_id == decision.undoes and one.into is not None:
-                return [one.into]
-    return []
