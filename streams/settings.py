@@ -192,7 +192,7 @@ def read_settings(kind: type[Read], given: Mapping[str, object]) -> Read:
     if found:
         raise Stop("; ".join(found))
     try:
-        return kind(**{name: value for name, value in given.items() if value is not None})
+        return kind(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
         raise Stop("; ".join(_sentence(kind, dict(problem)) for problem in error.errors())) from None
 

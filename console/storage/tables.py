@@ -17,6 +17,11 @@ from console.storage.base import Base
 Counter = BigInteger().with_variant(Integer, "sqlite")
 
 
+def _later() -> ForeignKey:
+    """An alert that has to be there at the commit: a rebuild makes alerts in any order."""
+    return ForeignKey("alerts.alert_id", deferrable=True, initially="DEFERRED")
+
+
 class Entry(Base):
     """One entry of the ledger; see `models.ledger`. Never changed, never deleted: triggers refuse it."""
 
@@ -148,8 +153,8 @@ class Merge(Base):
 
     __tablename__ = "merges"
 
-    alert_id: Mapped[str] = mapped_column(ForeignKey("alerts.alert_id"), primary_key=True)
-    into: Mapped[str] = mapped_column(ForeignKey("alerts.alert_id"), primary_key=True, index=True)
+    alert_id: Mapped[str] = mapped_column(_later(), primary_key=True)
+    into: Mapped[str] = mapped_column(_later(), primary_key=True, index=True)
 
 
 class SearchRow(Base):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated SQLite file."""
     path = tmp_path_factory.mktemp("store") / "template.sqlite"
     store = open_store(f"sqlite:///{path}")
-    with store.engine.connect() as connection:
-        connection.exec_driver_sql("pragma wal_checkpoint(truncate)")
     store.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("pragma journal_mode = delete")  # so that it can be copied into memory, too
     return path
 
 

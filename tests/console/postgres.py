@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn, Self
+from typing import Any, NoReturn, Self
 
 import psycopg
 import pytest
@@ -54,7 +54,7 @@ class Postgres:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        user = {}
+        user: dict[str, Any] = {}
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
             os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
@@ -99,7 +99,7 @@ class Postgres:
         self._made += 1
         name = f"store_{self._made}"
         with psycopg.connect(self._address("postgres"), autocommit=True) as connection:
-            connection.execute(f"create database {name}")  # type: ignore[arg-type]
+            connection.execute(f"create database {name}")
         return self._address(name)
 
     def __exit__(

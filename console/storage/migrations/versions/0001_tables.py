@@ -213,8 +213,16 @@ def upgrade() -> None:
         "merges",
         sa.Column("alert_id", sa.String(length=32), nullable=False),
         sa.Column("into", sa.String(length=32), nullable=False),
-        sa.ForeignKeyConstraint(["alert_id"], ["alerts.alert_id"], name=op.f("fk_merges_alert_id")),
-        sa.ForeignKeyConstraint(["into"], ["alerts.alert_id"], name=op.f("fk_merges_into")),
+        sa.ForeignKeyConstraint(
+            ["alert_id"],
+            ["alerts.alert_id"],
+            name=op.f("fk_merges_alert_id"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["into"], ["alerts.alert_id"], name=op.f("fk_merges_into"), initially="DEFERRED", deferrable=True
+        ),
         sa.PrimaryKeyConstraint("alert_id", "into", name=op.f("pk_merges")),
     )
     with op.batch_alter_table("merges", schema=None) as batch_op:

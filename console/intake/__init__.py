@@ -1,0 +1,1 @@
+"""From Kafka, or from a file of alerts, into the store."""
