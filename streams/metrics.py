@@ -18,24 +18,30 @@ from models.search import Refusal
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a third more series, which nobody asks for
 
 REGISTRY = CollectorRegistry()
+#: What the console exports; workers do not.
+OVERSIGHT = CollectorRegistry()
 #: Seconds. A batch of thousands of searches takes some ten milliseconds, a slow broker seconds.
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 #: Seconds from arrival to judgement; the objective is the bound of 5.
 DELAYS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
+#: Seconds in which people act: from a minute to a quarter.
+PATIENCE = (60.0, 600.0, 3600.0, 4 * 3600.0, 86400.0, 3 * 86400.0, 7 * 86400.0, 30 * 86400.0, 90 * 86400.0)
 #: Records or searches in a batch.
 SIZES = (1, 10, 100, 1_000, 5_000, 20_000, 100_000)
 
 
-def _counter(name: str, meaning: str, *labels: str) -> Counter:
-    return Counter(f"probewatch_{name}", meaning, labels, registry=REGISTRY)
+def _counter(name: str, meaning: str, *labels: str, of: CollectorRegistry = REGISTRY) -> Counter:
+    return Counter(f"probewatch_{name}", meaning, labels, registry=of)
 
 
-def _gauge(name: str, meaning: str, *labels: str) -> Gauge:
-    return Gauge(f"probewatch_{name}", meaning, labels, registry=REGISTRY)
+def _gauge(name: str, meaning: str, *labels: str, of: CollectorRegistry = REGISTRY) -> Gauge:
+    return Gauge(f"probewatch_{name}", meaning, labels, registry=of)
 
 
-def _histogram(name: str, meaning: str, bounds: tuple[float, ...], *labels: str) -> Histogram:
-    return Histogram(f"probewatch_{name}", meaning, labels, registry=REGISTRY, buckets=bounds)
+def _histogram(
+    name: str, meaning: str, bounds: tuple[float, ...], *labels: str, of: CollectorRegistry = REGISTRY
+) -> Histogram:
+    return Histogram(f"probewatch_{name}", meaning, labels, registry=of, buckets=bounds)
 
 
 # The way of a search
@@ -198,3 +204,32 @@ COMMIT_FAILURES = _counter("commit_failures_total", "Commits refused because the
 DEAD_LETTER_STOP = _gauge("dead_letter_stop", "1 when the share of refusals has stopped the worker.")
 READY = _gauge("ready", "1 when the worker is ready, see /readyz.")
 BUILD = _gauge("build_info", "Always 1; what is running.", "version", "config_digest")
+
+# The console: what people do about it. Counted over the whole ledger, so a restart changes nothing.
+
+DECISIONS = _counter(
+    "decisions_total", "Decisions of staff, undone ones and undos included.", "action", of=OVERSIGHT
+)
+ACKNOWLEDGED = _histogram(
+    "acknowledge_seconds",
+    "Seconds from the arrival of an alert in the console until somebody took it up.",
+    PATIENCE,
+    "severity",
+    of=OVERSIGHT,
+)
+DISPOSED = _gauge(
+    "disposed_alerts",
+    "Closed alerts by what came of them; precision is confirmed and needs_policy_change over all.",
+    "detector",
+    "disposition",
+    of=OVERSIGHT,
+)
+UNREAD = _gauge(
+    "work_alerts", "Open alerts by where the work on them stands.", "severity", "state", of=OVERSIGHT
+)
+SILENCES = _gauge("silences", "Silences that the console keeps in Alertmanager.", of=OVERSIGHT)
+SILENCES_FAILING = _gauge(
+    "silences_failing", "1 when Alertmanager did not take the last change of silences.", of=OVERSIGHT
+)
+UNSENT = _gauge("decisions_waiting", "Decisions that Kafka has not confirmed yet.", of=OVERSIGHT)
+LEDGER = _gauge("ledger_entries", "Entries of the ledger.", of=OVERSIGHT)

@@ -219,6 +219,18 @@ class RefusalRow(Base):
     payload: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+class SilenceRow(Base):
+    """A silence that Alertmanager holds for an alert, see `console.silencing`."""
+
+    __tablename__ = "silences"
+
+    alert_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    silence_id: Mapped[str] = mapped_column(String(64))
+    until: Mapped[datetime]
+    author: Mapped[str] = mapped_column(String(128))
+    reason: Mapped[str] = mapped_column(Text)
+
+
 class Outgoing(Base):
     """A message that has to reach Kafka at least once."""
 
