@@ -78,6 +78,16 @@ class ConsoleSettings(BaseSettings):
     )
     oidc_label: str = Field("Log in with your organisation", description="OpenID Connect: words of the link.")
 
+    silence_days: float = Field(
+        30.0,
+        gt=0,
+        le=366,
+        description="Days for which Alertmanager is silent about an alert after it was closed; see"
+        " PROBEWATCH_ALERTMANAGER_URL.",
+    )
+    metrics_host: str = Field("127.0.0.1", description="Address of the console's own /metrics.")
+    metrics_port: int = Field(8081, ge=0, le=65535, description="Its port; 0: no metrics.")
+
     report_least: int = Field(
         5, ge=2, le=100, description="Public figures: counts from 1 to one below this are withheld."
     )

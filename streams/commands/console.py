@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import socket
 import sys
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -68,7 +69,8 @@ def serve(
         logging.getLogger("kafka").setLevel(logging.CRITICAL)  # who reads and sends tells it in words
         configuration, names = _configured(streams)
         store = open_store(settings.database)
-        beside = _kafka(store, streams, clock) if kafka else ()
+        beside = [*_kafka(store, streams, clock)] if kafka else []
+        beside += _monitored(store, streams, settings, clock)
         app = create_app(settings, store=store, configuration=configuration, names=names, beside=beside)
     except exits.Stop as stop:
         _fail(str(stop))
@@ -138,6 +140,24 @@ def _kafka(store: Store, settings: Settings, now: Callable[[], datetime]) -> tup
     from console.work.sending import Sender
 
     return Reader(store, settings, now), Sender(store, settings, now)
+
+
+def _monitored(
+    store: Store, streams: Settings, settings: ConsoleSettings, now: Callable[[], datetime]
+) -> list[Beside]:
+    """What tells Alertmanager and Prometheus how the work stands. Raises Stop when a port is taken."""
+    from console.measuring import Measuring, MetricsServer
+    from console.silencing import Silencer
+
+    found: list[Beside] = []
+    silencer = None
+    if streams.alertmanager_url is not None:
+        silencer = Silencer(store, streams.alertmanager_url, now, timedelta(days=settings.silence_days))
+        found.append(silencer)
+    if settings.metrics_port:
+        measuring = Measuring(store, time.monotonic, silencer)
+        found.append(MetricsServer(measuring, settings.metrics_host, settings.metrics_port))
+    return found
 
 
 def _listen(settings: ConsoleSettings) -> socket.socket:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -9,10 +11,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from console.intake.taking import take_alerts
-from console.measuring import COUNT_EVERY, Measuring
+from console.measuring import COUNT_EVERY, Measuring, MetricsServer
 from console.storage.engine import Store
 from console.work.deciding import decide
 from streams import metrics
+from streams.exits import Stop
 from tests.console.alerts import AT, alert
 
 
@@ -134,3 +137,19 @@ def test_more_people_add_no_series(store: Store) -> None:
         )
     clock.at += COUNT_EVERY
     assert set(read(measuring)) == before
+
+
+def test_prometheus_reads_it_at_an_address_of_its_own(worked: Store) -> None:
+    server = MetricsServer(Measuring(worked, Clock()), "127.0.0.1", 0)
+    server.start()
+    try:
+        with urllib.request.urlopen(server.address, timeout=5) as answer:
+            assert b"probewatch_work_alerts" in answer.read()
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(server.address.replace("/metrics", "/"), timeout=5)
+        with pytest.raises(Stop, match=r"Address already in use.*METRICS_PORT"):
+            MetricsServer(
+                Measuring(worked, Clock()), "127.0.0.1", int(server.address.split(":")[2].split("/")[0])
+            )
+    finally:
+        server.stop()
