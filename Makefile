@@ -1,7 +1,7 @@
 # `make demo`, `make test` and `make check` need Python 3.11 or newer with its venv module, nothing else.
 # Another interpreter: `make check PYTHON=/path/to/python3.12` (after `make clean`).
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-kafka test-prometheus test-browser pictures pictures-console chaos kafka bench-peers bench-detection bench-detection-external check lint format types contracts lock clean
+.PHONY: help demo test test-kafka test-prometheus test-browser test-postgres pictures pictures-console chaos kafka bench-peers bench-detection bench-detection-external check lint format types contracts lock clean
 ARGS ?=
 SCALES ?= 20k
 LOG ?= eugene.csv
@@ -16,6 +16,7 @@ help:
 	@echo "make test             every test that needs no outside service"
 	@echo "make test-kafka       the tests of delivery on Apache Kafka itself; needs Java 17 and Maven"
 	@echo "make test-prometheus  the tests on Prometheus and Alertmanager; needs them (Debian's packages) and Linux"
+	@echo "make test-postgres    the console's store on PostgreSQL; needs it (Debian's package)"
 	@echo "make test-browser     the console in a real browser; needs Chromium (Debian's package)"
 	@echo "make pictures-console the pages of the console as pictures into docs/console; the same needs"
 	@echo "make pictures         the dashboards drawn from a real run into docs/dashboards; the same needs"
@@ -51,7 +52,7 @@ contracts: .venv/.locked
 
 # Whole files in JOBS processes, three for two cores because many tests wait. JOBS=0: in this one, for a debugger.
 test: .venv/.locked
-	$(BIN)/python -m pytest -m "not kafka and not prometheus and not browser" -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -m "not kafka and not prometheus and not browser and not postgres" -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # A missing Kafka is a failure here; `pytest -m kafka` alone skips and says why.
 test-kafka: .venv/.locked
@@ -60,6 +61,10 @@ test-kafka: .venv/.locked
 # Missing servers are a failure here; `pytest -m prometheus` alone skips and says why.
 test-prometheus: .venv/.locked
 	REQUIRE_PROMETHEUS=1 $(ALONE) -m pytest -m prometheus tests/prometheus $(ARGS)
+
+# A missing PostgreSQL is a failure here; `pytest -m postgres` alone skips and says why.
+test-postgres: .venv/.locked
+	REQUIRE_POSTGRES=1 $(BIN)/python -m pytest -m postgres tests/console $(ARGS)
 
 # A missing browser is a failure here; `pytest -m browser` alone skips and says why.
 test-browser: .venv/.locked

@@ -115,9 +115,8 @@ class Silencer:
             should = wanted(session, now, self._keep)
             held = {row.alert_id: row for row in session.scalars(select(SilenceRow))}
         there = self._active() if check else None
-        for alert_id, row in held.items():
-            if alert_id not in should:
-                self._end(row, now)
+        for over in held.keys() - should.keys():
+            self._end(held[over], now)
         for alert_id, (until, author, reason) in should.items():
             row = held.get(alert_id)
             lost = there is not None and row is not None and row.silence_id not in there

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from datetime import timedelta
@@ -147,9 +148,8 @@ def test_prometheus_reads_it_at_an_address_of_its_own(worked: Store) -> None:
             assert b"probewatch_work_alerts" in answer.read()
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(server.address.replace("/metrics", "/"), timeout=5)
+        taken = urllib.parse.urlsplit(server.address).port or 0
         with pytest.raises(Stop, match=r"Address already in use.*METRICS_PORT"):
-            MetricsServer(
-                Measuring(worked, Clock()), "127.0.0.1", int(server.address.split(":")[2].split("/")[0])
-            )
+            MetricsServer(Measuring(worked, Clock()), "127.0.0.1", taken)
     finally:
         server.stop()
