@@ -35,6 +35,9 @@ def demo(
     web_port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port of /metrics; another is taken when it is not free.")
     ] = 6066,
+    console_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the console; another is taken when it is not free.")
+    ] = 8080,
     keep: Annotated[
         Path | None, typer.Option(file_okay=False, help="Keep the simulated files in this folder.")
     ] = None,
@@ -49,7 +52,10 @@ def demo(
 
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        good = show(seed=seed, seconds=seconds, headless=headless, web_port=web_port, folder=keep)
+        good = show(
+            seed=seed, seconds=seconds, headless=headless, web_port=web_port, console_port=console_port,
+            folder=keep,
+        )  # fmt: skip
     except (Stop, BrokerError) as stop:
         Console(stderr=True).print(str(stop), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(FAILURE) from None

@@ -23,6 +23,7 @@ from models.pipeline import Standing
 from models.ticking import Ticker
 from streams.broker import EmbeddedBroker
 from streams.configuration import load
+from streams.demo.oversight import PEOPLE, overseeing
 from streams.demo.stream import Feeding, Listening
 from streams.demo.worker import ROOT, Worker, free_port, running, wait_until_ready
 from streams.exits import Stop
@@ -40,7 +41,9 @@ PLAIN_WIDTH = 150
 STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim"}
 
 
-def demo(*, seed: int, seconds: float, headless: bool, web_port: int, folder: Path | None) -> bool:
+def demo(
+    *, seed: int, seconds: float, headless: bool, web_port: int, console_port: int, folder: Path | None
+) -> bool:
     """Run the demo for about `seconds`. True when all is accounted for and replay agrees.
 
     Raises:
@@ -83,10 +86,14 @@ def demo(*, seed: int, seconds: float, headless: bool, web_port: int, folder: Pa
             data_dir=place,
         )
         ensure(settings)
+        oversight = stack.enter_context(overseeing(environment, place, console_port))
         worker = stack.enter_context(running(environment, free_port(web_port), place / "worker.log"))
         wait_until_ready(worker, 60)
         console.print(
             f"Worker ready. Metrics {worker.address}/metrics, health {worker.address}/healthz and /readyz."
+        )
+        console.print(
+            f"Console {oversight.address}: log in as {' or '.join(PEOPLE)}, password {oversight.password}."
         )
         listening = Listening(settings)
         stack.callback(listening.close)
@@ -113,10 +120,14 @@ def demo(*, seed: int, seconds: float, headless: bool, web_port: int, folder: Pa
             )
         )
         if not headless:
-            console.print(f"\nStill running: {worker.address}/metrics. Ctrl-C ends it.")
+            console.print(
+                f"\nStill running: the console at {oversight.address} ({' and '.join(PEOPLE)}, password "
+                f"{oversight.password}) and {worker.address}/metrics. Ctrl-C ends them."
+            )
             while True:
                 time.sleep(0.5)
                 worker.check()
+                oversight.process.check()
     return good
 
 

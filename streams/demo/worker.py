@@ -1,4 +1,4 @@
-"""A worker as a child process: started, waited for, and always ended."""
+"""A worker or another command as a child process: started, waited for, and always ended."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +23,28 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
-class Worker:
-    """A running worker process. `address` is where its /metrics, /healthz and /readyz are."""
+class Child:
+    """A process of ours, and where its log is."""
 
+    what: str
     process: subprocess.Popen[bytes]
-    address: str
     log: Path
+
+    def check(self) -> None:
+        """Raises Stop with the end of its log when it has died."""
+        if self.process.poll() is not None:
+            last = self.log.read_text(errors="replace").splitlines()[-5:]
+            raise Stop(
+                f"the {self.what} ended with code {self.process.returncode}; its log {self.log} ends:\n"
+                + "\n".join(last)
+            )
+
+
+@dataclass(frozen=True)
+class Worker(Child):
+    """A running worker. `address` is where its /metrics, /healthz and /readyz are."""
+
+    address: str
 
     def figures(self) -> dict[str, float]:
         """The worker's metrics without labels' order: series -> value. Empty while it is busy."""
@@ -40,26 +56,24 @@ class Worker:
         rows = (line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
         return {series: float(value) for series, value in rows}
 
-    def check(self) -> None:
-        """Raises Stop with the end of its log when the worker has died."""
-        if self.process.poll() is not None:
-            last = self.log.read_text(errors="replace").splitlines()[-5:]
-            raise Stop(
-                f"the worker ended with code {self.process.returncode}; its log {self.log} ends:\n"
-                + "\n".join(last)
-            )
-
 
 @contextmanager
 def running(environment: Mapping[str, str], port: int, log: Path) -> Iterator[Worker]:
-    """A worker on a port of the web server, ended by SIGTERM however the block is left.
+    """A worker on a port of the web server, ended as `child` says."""
+    with child(("worker", "--web-port", str(port)), environment, log) as one:
+        yield Worker(one.what, one.process, log, f"http://127.0.0.1:{port}")
+
+
+@contextmanager
+def child(words: Sequence[str], environment: Mapping[str, str], log: Path) -> Iterator[Child]:
+    """A command of Probewatch as a process, ended by SIGTERM however the block is left.
 
     It gets its own session, so that Ctrl-C reaches only the demo, which ends it in order; should the
-    demo be killed, the kernel ends the worker too (Linux).
+    demo be killed, the kernel ends the process too (Linux).
     """
     with log.open("wb") as sink:
         process = subprocess.Popen(
-            [sys.executable, "-m", "streams", "worker", "--web-port", str(port)],
+            [sys.executable, "-m", "streams", *words],
             env={**os.environ, **environment, "PYTHONPATH": str(ROOT)},
             stdout=sink,
             stderr=subprocess.STDOUT,
@@ -68,7 +82,7 @@ def running(environment: Mapping[str, str], port: int, log: Path) -> Iterator[Wo
             preexec_fn=die_with_parent(signal.SIGTERM),
         )
     try:
-        yield Worker(process, f"http://127.0.0.1:{port}", log)
+        yield Child(words[0], process, log)
     finally:
         process.terminate()
         try:
