@@ -7,7 +7,9 @@ No label carries a person, a subject or a case.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client.exposition import choose_encoder
@@ -18,6 +20,7 @@ from console.silencing import Silencer
 from console.storage import ledger
 from console.storage.engine import Store
 from console.storage.tables import AlertRow, DecisionRow, Outgoing, SilenceRow
+from models.alert import SEVERITIES
 from streams import metrics
 from streams.exits import Stop
 
@@ -28,9 +31,16 @@ COUNT_EVERY = 10.0
 class Measuring:
     """The figures of one store, brought up to date when they are asked for."""
 
-    def __init__(self, store: Store, clock: Callable[[], float], silencer: Silencer | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        now: Callable[[], datetime],
+        silencer: Silencer | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """`clock` gives seconds that only grow."""
-        self._store, self._clock, self._silencer = store, clock, silencer
+        self._store, self._now, self._silencer, self._clock = store, now, silencer, clock
         self._lock = threading.Lock()
         self._followed = 0
         self._counted: float | None = None
@@ -83,6 +93,14 @@ class Measuring:
         )
         for severity, state, number in work:
             metrics.UNREAD.labels(severity, state).set(number)
+        oldest = session.scalar(
+            select(func.min(AlertRow.arrived_at)).where(
+                AlertRow.work_state == "new",
+                AlertRow.open,
+                AlertRow.severity_rank >= SEVERITIES.index("high"),
+            )
+        )
+        metrics.OLDEST.set((self._now() - oldest).total_seconds() if oldest else 0.0)
         metrics.SILENCES.set(session.scalar(select(func.count()).select_from(SilenceRow)) or 0)
         waiting = select(func.count()).select_from(Outgoing).where(Outgoing.sent_at.is_(None))
         metrics.UNSENT.set(session.scalar(waiting) or 0)

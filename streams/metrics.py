@@ -227,6 +227,11 @@ DISPOSED = _gauge(
 UNREAD = _gauge(
     "work_alerts", "Open alerts by where the work on them stands.", "severity", "state", of=OVERSIGHT
 )
+OLDEST = _gauge(
+    "unread_seconds",
+    "Age of the oldest open alert of high or critical severity that nobody has taken up; 0 without one.",
+    of=OVERSIGHT,
+)
 SILENCES = _gauge("silences", "Silences that the console keeps in Alertmanager.", of=OVERSIGHT)
 SILENCES_FAILING = _gauge(
     "silences_failing", "1 when Alertmanager did not take the last change of silences.", of=OVERSIGHT

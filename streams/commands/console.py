@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import socket
 import sys
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -155,7 +154,7 @@ def _monitored(
         silencer = Silencer(store, streams.alertmanager_url, now, timedelta(days=settings.silence_days))
         found.append(silencer)
     if settings.metrics_port:
-        measuring = Measuring(store, time.monotonic, silencer)
+        measuring = Measuring(store, now, silencer)
         found.append(MetricsServer(measuring, settings.metrics_host, settings.metrics_port))
     return found
 

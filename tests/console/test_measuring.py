@@ -41,8 +41,12 @@ def afresh() -> Iterator[None]:
     clear()
 
 
-def read(measuring: Measuring) -> dict[str, float]:
-    text = measuring.exposition()[0].decode()
+def measuring(store: Store, clock: Clock | None = None) -> Measuring:
+    return Measuring(store, lambda: AT + timedelta(days=1), clock=clock or Clock())
+
+
+def read(figures: Measuring) -> dict[str, float]:
+    text = figures.exposition()[0].decode()
     return {
         sample.name + "".join(f" {value}" for _, value in sorted(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)
@@ -83,7 +87,7 @@ def worked(store: Store) -> Store:
 
 
 def test_decisions_and_what_came_of_them_are_counted(worked: Store) -> None:
-    found = read(Measuring(worked, Clock()))
+    found = read(measuring(worked))
     assert found["probewatch_decisions_total acknowledge"] == 2
     assert found["probewatch_decisions_total dispose"] == 2
     assert found["probewatch_decisions_total confirm"] == 1
@@ -94,23 +98,31 @@ def test_decisions_and_what_came_of_them_are_counted(worked: Store) -> None:
     assert found["probewatch_disposed_alerts volume confirmed"] == 1
     assert found["probewatch_work_alerts medium new"] == 1
     assert found["probewatch_decisions_waiting"] == 5
+    assert found["probewatch_unread_seconds"] == 0
+
+
+def test_the_age_of_the_oldest_grave_alert_that_nobody_took_up(worked: Store) -> None:
+    with worked.writing() as session:
+        take_alerts(session, [alert(7, severity="critical")], AT + timedelta(hours=20))
+        take_alerts(session, [alert(8, severity="high")], AT + timedelta(hours=21))
+    assert read(measuring(worked))["probewatch_unread_seconds"] == 4 * 3600
 
 
 def test_nothing_is_counted_twice_and_a_restart_says_the_same(worked: Store) -> None:
     clock = Clock()
-    measuring = Measuring(worked, clock)
-    before = read(measuring)
+    figures = measuring(worked, clock)
+    before = read(figures)
     clock.at += COUNT_EVERY
-    assert read(measuring) == before
+    assert read(figures) == before
     metrics.DECISIONS.clear()
     metrics.ACKNOWLEDGED.clear()
-    assert read(Measuring(worked, clock)) == before
+    assert read(measuring(worked, clock)) == before
 
 
 def test_an_undo_takes_the_disposition_from_what_came_of_them(worked: Store) -> None:
     clock = Clock()
-    measuring = Measuring(worked, clock)
-    read(measuring)
+    figures = measuring(worked, clock)
+    read(figures)
     with worked.writing() as session:
         last, _ = decide(
             session, alert(3).alert_id, "dispose", "reviewer-1", AT, disposition="explained", text="x"
@@ -120,16 +132,16 @@ def test_an_undo_takes_the_disposition_from_what_came_of_them(worked: Store) -> 
             session, alert(3).alert_id, "undo", "reviewer-1", AT, undoes=last.decision_id, text="wrong one"
         )
     clock.at += COUNT_EVERY
-    found = read(measuring)
+    found = read(figures)
     assert "probewatch_disposed_alerts rare_tool explained" not in found
     assert found["probewatch_decisions_total undo"] == 1
 
 
 def test_more_people_add_no_series(store: Store) -> None:
-    measuring = Measuring(store, clock := Clock())
+    figures = measuring(store, clock := Clock())
     with store.writing() as session:
         take_alerts(session, [alert(1)], AT)
-    before = set(read(measuring))
+    before = set(read(figures))
     with store.writing() as session:
         take_alerts(
             session,
@@ -137,11 +149,11 @@ def test_more_people_add_no_series(store: Store) -> None:
             AT,
         )
     clock.at += COUNT_EVERY
-    assert set(read(measuring)) == before
+    assert set(read(figures)) == before
 
 
 def test_prometheus_reads_it_at_an_address_of_its_own(worked: Store) -> None:
-    server = MetricsServer(Measuring(worked, Clock()), "127.0.0.1", 0)
+    server = MetricsServer(measuring(worked), "127.0.0.1", 0)
     server.start()
     try:
         with urllib.request.urlopen(server.address, timeout=5) as answer:
@@ -150,6 +162,6 @@ def test_prometheus_reads_it_at_an_address_of_its_own(worked: Store) -> None:
             urllib.request.urlopen(server.address.replace("/metrics", "/"), timeout=5)
         taken = urllib.parse.urlsplit(server.address).port or 0
         with pytest.raises(Stop, match=r"Address already in use.*METRICS_PORT"):
-            MetricsServer(Measuring(worked, Clock()), "127.0.0.1", taken)
+            MetricsServer(measuring(worked), "127.0.0.1", taken)
     finally:
         server.stop()
