@@ -15,6 +15,7 @@ COPY LICENSE ./
 COPY config ./config
 COPY models ./models
 COPY streams ./streams
+COPY console ./console
 COPY bench ./bench
 
 ENV PATH=/venv/bin:$PATH \

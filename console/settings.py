@@ -48,8 +48,8 @@ class ConsoleSettings(BaseSettings):
     requests_a_minute: int = Field(
         6000,
         ge=10,
-        description="Requests that one network address may send a minute, to each process; an open inbox sends"
-        " one a second.",
+        description="Requests that one network address may send a minute, to each process; an open inbox"
+        " sends one a second.",
     )
     second_factor: Literal["required", "optional"] = Field(
         "required", description="Whether local accounts must set up a second factor at their first login."

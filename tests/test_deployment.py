@@ -19,6 +19,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 from typer.core import TyperGroup
 
+from console.settings import CONSOLE_PREFIX, ConsoleSettings, load_console_settings
 from streams import metrics
 from streams.__main__ import app
 from streams.settings import PREFIX, Settings, load_settings
@@ -71,14 +72,20 @@ def test_every_variable_of_ours_is_a_setting() -> None:
     texts = [COMPOSE_TEXT, DOCKERFILE, (ROOT / ".env.example").read_text()]
     named = {name for text in texts for name in re.findall(rf"{PREFIX}(\w+)", text)}
     assert named
-    assert {name.lower() for name in named} <= Settings.model_fields.keys()
+    known = Settings.model_fields.keys() | {f"console_{name}" for name in ConsoleSettings.model_fields}
+    assert {name.lower() for name in named} <= known
 
 
 @pytest.mark.parametrize("name", sorted(OWN))
 def test_the_settings_accept_what_a_service_is_given(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def filled(value: object) -> str:
+        """With the default of a value that has one, and something else where compose asks for one."""
+        return REFERENCE.sub(lambda one: one[3] if one[2] == ":-" else "0" * 64, str(value))
+
     for variable, value in OWN[name]["environment"].items():
-        monkeypatch.setenv(variable, "0" * 64 if str(value).startswith("${") else str(value))
+        monkeypatch.setenv(variable, filled(value))
     settings = load_settings()
+    load_console_settings()
     assert settings.broker == "kafka:19092"
     assert settings.pseudonym_key is not None
     assert settings.stop_timeout < float(OWN[name].get("stop_grace_period", "inf").removesuffix("s"))
@@ -106,7 +113,8 @@ def test_what_the_image_copies_is_let_through_and_nothing_else() -> None:
 def listening(name: str) -> set[str]:
     """The ports that a service listens on for its neighbours."""
     service = SERVICES[name]
-    ports = {published.rsplit(":", 1)[1] for published in service.get("ports", [])}
+    inside = str(service.get("environment", {}).get(f"{CONSOLE_PREFIX}METRICS_PORT", ""))
+    ports = {inside} - {""} | {published.rsplit(":", 1)[1] for published in service.get("ports", [])}
     return ports | set(
         re.findall(r"//:(\d+)", str(service.get("environment", {}).get("KAFKA_LISTENERS", "")))
     )
@@ -161,7 +169,9 @@ def test_no_secret_has_a_default() -> None:
             assert (operator, message) == (":?", f"set {name} in .env")
     for service in SERVICES.values():
         for name, value in service.get("environment", {}).items():
-            assert not SECRET.search(name) or str(value).startswith("${"), name
+            # A file that is made at the first start is no secret by its name.
+            assert not SECRET.search(name.removesuffix("SECRET_FILE")) or str(value).startswith("${"), name
+            assert not re.search(r"://\w+:(?!\$\{)[^@]*@", str(value)), name
 
 
 def test_the_example_environment_names_every_value_and_gives_no_secret() -> None:
@@ -197,14 +207,15 @@ def test_the_image_is_pinned_and_does_not_run_as_root() -> None:
 
 def declared() -> dict[str, set[str]]:
     """Series name -> label names, of everything that `streams.metrics` exports."""
-    (registry,) = (value for value in vars(metrics).values() if isinstance(value, CollectorRegistry))
-    series: dict[str, set[str]] = {}
-    for metric in registry.collect():
-        suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "info": ["_info"]}
-        collector = registry._names_to_collectors.get(metric.name)
-        labels = set(getattr(collector, "_labelnames", ()))
-        for suffix in suffixes.get(metric.type, [""]):
-            series[metric.name + suffix] = labels | ({"le"} if suffix == "_bucket" else set())
+    registries = [value for value in vars(metrics).values() if isinstance(value, CollectorRegistry)]
+    series: dict[str, set[str]] = {"up": set()}  # Prometheus' own, of each target
+    for registry in registries:
+        for metric in registry.collect():
+            suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "info": ["_info"]}
+            collector = registry._names_to_collectors.get(metric.name)
+            labels = set(getattr(collector, "_labelnames", ()))
+            for suffix in suffixes.get(metric.type, [""]):
+                series[metric.name + suffix] = labels | ({"le"} if suffix == "_bucket" else set())
     return series
 
 

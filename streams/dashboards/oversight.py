@@ -101,5 +101,67 @@ OVERSIGHT = Dashboard(
                 ),
             ],
         ),
+        Row(
+            "What people do about it",
+            [
+                Panel(
+                    "Open alerts by where the work stands",
+                    "new: nobody took it up; proposed: waits for a second person.",
+                    one("sum by (state) (probewatch_work_alerts)", "{{state}}"),
+                    stacked=True,
+                ),
+                Panel(
+                    "Until somebody takes an alert up, nine of ten",
+                    "From its arrival in the console, by severity, over all that was ever taken up.",
+                    one(
+                        "histogram_quantile(0.9,"
+                        " sum by (severity, le) (probewatch_acknowledge_seconds_bucket))",
+                        "{{severity}}",
+                    ),
+                    "table",
+                    unit="s",
+                ),
+                Panel(
+                    "Oldest grave alert that nobody took up",
+                    "High or critical. The rule ProbewatchAlertsUnread fires after three days.",
+                    one("max(probewatch_unread_seconds)", "oldest"),
+                    "stat", width=6, height=4, unit="s", steps=(86400, 3 * 86400),
+                ),
+                Panel(
+                    "Decisions",
+                    "Of staff, undone ones included.",
+                    one("sum(probewatch_decisions_total)", "decisions"),
+                    "stat", width=6, height=4,
+                ),
+                Panel(
+                    "Silences in Alertmanager",
+                    "Alerts that staff have closed or snoozed.",
+                    one("sum(probewatch_silences)", "silences"),
+                    "stat", width=6, height=4,
+                ),
+                Panel(
+                    "Entries of the ledger",
+                    "It only grows.",
+                    one("max(probewatch_ledger_entries)", "entries"),
+                    "stat", width=6, height=4,
+                ),
+                Panel(
+                    "What came of closed alerts",
+                    "By detector.",
+                    one(
+                        "sum by (detector, disposition) (probewatch_disposed_alerts)",
+                        "{{detector}} {{disposition}}",
+                    ),
+                    "table",
+                ),
+                Panel(
+                    "Precision",
+                    "Of a detector's closed alerts, the share that was confirmed or needs another policy.",
+                    one("probewatch:precision:ratio", "{{detector}}"),
+                    "table",
+                    unit="percentunit",
+                ),
+            ],
+        ),
     ],
 )  # fmt: skip

@@ -43,6 +43,8 @@ def main(out: Path) -> None:
     """Run everything and draw."""
     with tempfile.TemporaryDirectory(prefix="probewatch-site-") as folder, site(Path(folder)) as running:
         running.stage("first")
+        running.stage("second")
+        running.decide()
         running.send(b"not json", b"{}")
         feeding = running.flow(Slowing(speed=FAST * DAY))
         while feeding.going and (feeding.now or 0.0) < SLOW_FROM:

@@ -29,7 +29,7 @@ from streams.demo.worker import ROOT
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 PROMETHEUS, ALERTMANAGER = "http://127.0.0.1:9090", "http://127.0.0.1:9093"
 #: The ports that the compose file and Prometheus' configuration name.
-PORTS = (6066, 6067, 9090, 9093)
+PORTS = (6066, 6067, 8080, 8081, 9090, 9093)
 NEEDED = ("prometheus", "promtool", "prometheus-alertmanager", "amtool", "unshare")
 #: Makes two folders or files stand in for others, then becomes the program.
 MOUNTED = 'mount --bind "$1" /etc/hosts && mount --bind "$2" /etc/prometheus && shift 2 && exec "$@"'
@@ -81,7 +81,7 @@ def process(command: Sequence[str | Path], log: Path) -> Iterator[subprocess.Pop
 def prometheus(folder: Path) -> Iterator[None]:
     """Prometheus at its usual port, with the command line of the compose file but for where its data is."""
     hosts = folder / "hosts"
-    hosts.write_text("127.0.0.1 localhost worker-1 worker-2 alertmanager prometheus\n")
+    hosts.write_text("127.0.0.1 localhost worker-1 worker-2 console alertmanager prometheus\n")
     given = [word for word in COMPOSE["prometheus"]["command"] if not word.startswith("--storage.tsdb.path")]
     options = [*given, f"--storage.tsdb.path={folder}/tsdb", "--web.listen-address=127.0.0.1:9090"]
     Path("/etc/prometheus").mkdir(exist_ok=True)

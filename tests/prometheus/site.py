@@ -7,20 +7,25 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import yaml
 from kafka import KafkaProducer
+from sqlalchemy import select
 
 from bench.simulator.generate import build, simulate
+from console.storage.engine import open_store
+from console.storage.tables import AlertRow
+from console.work.deciding import decide
 from streams.broker import EmbeddedBroker
 from streams.demo.stream import Feeding
-from streams.demo.worker import ROOT, Worker, running, wait_until_ready
+from streams.demo.worker import ROOT, Worker, child, running, wait_until_ready
 from streams.produce import Pace
 from streams.settings import load_settings
 from streams.survey import survey
 from streams.topics import ensure
+from tests.live import eventually
 from tests.prometheus.servers import (
     ALERTMANAGER,
     Webhook,
@@ -69,6 +74,7 @@ class Site:
         stack.callback(self.second.close)
         self.worker_2 = self.start_second()
         stack.enter_context(prometheus(folder))
+        stack.enter_context(child(("console",), self._console(), folder / "console.log"))
         for worker in (self.worker_1, self.worker_2):
             wait_until_ready(worker, 60)
         self.producer = KafkaProducer(bootstrap_servers=self.settings.brokers)
@@ -82,6 +88,43 @@ class Site:
 
     def _worker(self, port: int) -> AbstractContextManager[Worker]:
         return running(self.environment, port, self.folder / f"worker-{port}-{time.monotonic():.0f}.log")
+
+    def _console(self) -> dict[str, str]:
+        """The console's settings: metrics where the deployed Prometheus looks for them."""
+        return {
+            **self.environment,
+            "PROBEWATCH_CONSOLE_DATABASE": self.database,
+            "PROBEWATCH_CONSOLE_SECRET_FILE": str(self.folder / "console.secret"),
+            "PROBEWATCH_CONSOLE_PORT": "8080",
+        }
+
+    @property
+    def database(self) -> str:
+        """The console's records."""
+        return f"sqlite:///{self.folder}/console.sqlite"
+
+    def decide(self) -> tuple[str, str]:
+        """Once the staged alerts are in the console, close one and let another rest; their ids."""
+        store = open_store(self.database, migrate=False)
+        asked = select(AlertRow.alert_id).where(AlertRow.agency_id == STAGED).order_by(AlertRow.alert_id)
+
+        def arrived() -> list[str]:
+            with store.reading() as session:
+                return list(session.scalars(asked))
+
+        eventually(lambda: len(arrived()) > 1, "two staged alerts are in the console", 60)
+        closed, resting, *_ = arrived()
+        now = datetime.now(UTC)
+        with store.writing() as session:
+            decide(session, closed, "acknowledge", "reviewer-1", now)
+            decide(session, closed, "dispose", "reviewer-1", now, disposition="explained", text="a test")
+            if session.get_one(AlertRow, closed).work_state == "proposed":
+                decide(session, closed, "confirm", "supervisor-1", now)
+            decide(
+                session, resting, "snooze", "reviewer-1", now, until=now + timedelta(hours=1), text="later"
+            )
+        store.close()
+        return closed, resting
 
     def start_second(self) -> Worker:
         """Start the second worker."""

@@ -20,7 +20,7 @@ from streams.dashboards.pictures import ask, picture
 from streams.demo.stream import Feeding
 from streams.demo.worker import ROOT
 from tests.live import eventually
-from tests.prometheus.servers import PROMETHEUS, active, query
+from tests.prometheus.servers import ALERTMANAGER, PROMETHEUS, active, query
 from tests.prometheus.site import STAGED, Site
 
 pytestmark = pytest.mark.prometheus
@@ -72,6 +72,28 @@ def test_what_is_found_while_alertmanager_is_down_is_told_afterwards(running: Si
     eventually(lambda: before <= standing(), "what stood before", 20)
 
 
+def test_what_staff_close_or_let_rest_is_silent_in_their_name(running: Site) -> None:
+    closed, resting = running.decide()
+
+    def silences() -> dict[str, tuple[str, str]]:
+        with urllib.request.urlopen(f"{ALERTMANAGER}/api/v2/silences", timeout=5) as answer:
+            found = json.load(answer)
+        return {
+            one["matchers"][0]["value"]: (one["createdBy"], one["comment"])
+            for one in found
+            if one["status"]["state"] == "active"
+        }
+
+    eventually(lambda: {closed, resting} <= silences().keys(), "silences of both", 20)
+    assert silences()[resting] == ("reviewer-1", "snoozed: later")
+    assert silences()[closed][0] == "reviewer-1"
+    eventually(
+        lambda: all(active()[one]["status"]["state"] == "suppressed" for one in (closed, resting)),
+        "neither notifies anybody",
+        20,
+    )
+
+
 def counted(running: Site, port: int) -> str:
     """Outcomes of posting that a worker has counted."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
@@ -91,7 +113,7 @@ def flowing(running: Site) -> Iterator[Feeding]:
 def test_prometheus_loads_every_rule_and_scrapes_both_workers(running: Site, flowing: Feeding) -> None:
     def healthy() -> bool:
         found = ask(PROMETHEUS, "targets", state="active")["activeTargets"]
-        return len(found) >= 4 and all(one["health"] == "up" for one in found)
+        return len(found) >= 5 and all(one["health"] == "up" for one in found)
 
     eventually(healthy, "all targets are up", 40)
     jobs = [one["labels"]["job"] for one in ask(PROMETHEUS, "targets", state="active")["activeTargets"]]
