@@ -69,8 +69,8 @@ def bench(
 def fill(store: Store, number: int, seed: int) -> None:
     """Put made-up alerts into an empty store, past the ledger, and let the database count them."""
     made = rows(number, seed)
-    with store.writing() as session:
-        for first in range(0, number, AT_ONCE):
+    for first in range(0, number, AT_ONCE):
+        with store.writing() as session:
             session.execute(insert(AlertRow), [next(made) for _ in range(min(AT_ONCE, number - first))])
     with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("analyze")
@@ -130,6 +130,7 @@ def filters(chance: random.Random) -> dict[str, Filter]:
         "assignee": Filter(assignee=f"reviewer-{chance.randrange(9)}"),
         "text": Filter(text=f"{day:%B} {chance.randrange(90)}"),
         "text_all": Filter(waiting=False, text=f"r-{chance.randrange(10_000, 30_000)}"),
+        "entity": Filter(waiting=False, entity=f"r-{chance.randrange(10_000, 30_000)}"),
         "none": Filter(waiting=False, unit=unit, detector="detector_of_another_time"),
         "together": Filter(waiting=False, unit=unit, detector=detector, severities=frozenset({"high"})),
         "unit_week": Filter(waiting=False, unit=unit, since=day, until=day + timedelta(days=7)),

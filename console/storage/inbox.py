@@ -7,20 +7,24 @@ arrives in the meantime neither repeats nor hides anything.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, tuple_
 from sqlalchemy.orm import Session, aliased
 
 from console.storage.tables import AlertRow
-from models.alert import Severity, Status
+from models.alert import SEVERITIES, Severity, Status
 from models.decisions import State
 
 #: Incidents of a page, and the most of their alerts that are shown under each.
 PAGE, SHOWN = 50, 20
+#: Alerts looked at together to find the incidents of a page.
+AT_ONCE = 100
+#: Alerts in which words are looked for on one page.
+LOOKED_THROUGH = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,19 +34,23 @@ class Filter:
     waiting: bool = True
     """Only what somebody has to look at now: neither closed, withdrawn nor snoozed."""
     states: frozenset[State] = frozenset()
-    """Where the work stands; with these, `waiting` is not asked for."""
+    """Where the work stands; with these, `waiting` is not asked for. Withdrawn alerts come only
+    along with closed ones."""
     severities: frozenset[Severity] = frozenset()
     statuses: frozenset[Status] = frozenset()
     detector: str | None = None
     agency: str | None = None
     unit: str | None = None
+    entity: str | None = None
+    """A pseudonym or a name, of whatever kind."""
     assignee: str | None = None
     since: datetime | None = None
     """`decided_at` from here on."""
     until: datetime | None = None
     """`decided_at` before this."""
     text: str | None = None
-    """Words in the explanation, the entity, the clause or the id, in any case of letters."""
+    """Words in the explanation, the entity, the clause or the id, in any case of letters. A page looks for
+    them in the next 10,000 alerts that match otherwise: it may hold few or none and yet not be the last."""
 
 
 class Place(NamedTuple):
@@ -80,40 +88,62 @@ def inbox(
     session: Session, wanted: Filter, now: datetime, after: Place | None = None, size: int = PAGE
 ) -> Page:
     """One page of the inbox. `now` tells which snoozes are over."""
-    leaders = session.scalars(_leaders(wanted, now, after, size + 1)).all()
-    shown = leaders[:size]
-    following = Place.of(shown[-1]) if len(leaders) > size else None
-    if not shown:
-        return Page((), None)
-    by_incident = _members(session, wanted, now, [row.incident_id for row in shown])
-    return Page([by_incident[row.incident_id] for row in shown], following)
+    found: list[Incident] = []
+    place, end = after, _end(session, wanted, now, after)
+    while len(found) <= size:
+        candidates = session.execute(_candidates(wanted, now, place, end)).all()
+        members = _members(session, wanted, now, {row.incident_id for row in candidates})
+        for row in candidates:
+            incident = members[row.incident_id]
+            if incident.alerts[0].alert_id == row.alert_id:
+                found.append(incident)
+        if len(candidates) < AT_ONCE:
+            break
+        place = Place(*candidates[-1][:4])
+    shown = found[:size]
+    return Page(shown, Place.of(shown[-1].alerts[0]) if len(found) > size else end)
 
 
-def _leaders(wanted: Filter, now: datetime, after: Place | None, size: int) -> Select[AlertRow]:
-    """The worst matching alert of each incident: those that no other matching one of it stands before."""
-    other = aliased(AlertRow)
-    before = and_(
-        other.incident_id == AlertRow.incident_id,
-        tuple_(*_order(other)) > tuple_(*_order(AlertRow)),
-        *_conditions(other, wanted, now),
-    )
-    query = select(AlertRow).where(*_conditions(AlertRow, wanted, now), ~exists().where(before))
+def _in_order(query: Select[Any], after: Place | None) -> Select[Any]:
+    """Worst first, from behind a place on."""
     if after is not None:
         query = query.where(tuple_(*_order(AlertRow)) < tuple_(*after))
-    return query.order_by(*(column.desc() for column in _order(AlertRow))).limit(size)
+    return query.order_by(*(column.desc() for column in _order(AlertRow)))
+
+
+def _end(session: Session, wanted: Filter, now: datetime, after: Place | None) -> Place | None:
+    """How far words are looked for, if there is more behind it."""
+    if not wanted.text:
+        return None
+    matching = _conditions(AlertRow, replace(wanted, text=None), now)
+    query = _in_order(select(*_order(AlertRow)).where(*matching), after)
+    last = session.execute(query.offset(LOOKED_THROUGH).limit(1)).first()
+    return Place(*last) if last else None
+
+
+def _candidates(wanted: Filter, now: datetime, after: Place | None, end: Place | None) -> Select[Any]:
+    """The next matching alerts, worst first; some of them are not the worst of their incident.
+
+    To ask for the worst ones in one query makes the databases compare everything with everything.
+    """
+    query = select(*_order(AlertRow), AlertRow.incident_id).where(*_conditions(AlertRow, wanted, now))
+    if end is not None:
+        query = query.where(tuple_(*_order(AlertRow)) >= tuple_(*end))
+    return _in_order(query, after).limit(AT_ONCE)
 
 
 def _members(
-    session: Session, wanted: Filter, now: datetime, incident_ids: Sequence[str]
+    session: Session, wanted: Filter, now: datetime, incident_ids: Collection[str]
 ) -> dict[str, Incident]:
-    matching = (AlertRow.incident_id.in_(incident_ids), *_conditions(AlertRow, wanted, now))
-    whose = AlertRow.incident_id
-    place = func.row_number().over(
-        partition_by=whose, order_by=[column.desc() for column in _order(AlertRow)]
-    )
+    """These incidents with their matching alerts."""
+    # First all alerts of the incidents and then those that match: the other way round takes all that match.
+    whole = select(AlertRow).where(AlertRow.incident_id.in_(incident_ids)).cte("whole")
+    member = aliased(AlertRow, whole.prefix_with("MATERIALIZED"))
+    whose = member.incident_id
+    place = func.row_number().over(partition_by=whose, order_by=[c.desc() for c in _order(member)])
     ranked = select(
-        AlertRow.alert_id, place.label("place"), func.count().over(partition_by=whose).label("matching")
-    ).where(*matching)
+        member.alert_id, place.label("place"), func.count().over(partition_by=whose).label("matching")
+    ).where(*_conditions(member, wanted, now))
     inner = ranked.subquery()
     rows = session.execute(
         select(AlertRow, inner.c.matching)
@@ -136,25 +166,24 @@ def _conditions(alert: Any, wanted: Filter, now: datetime) -> list[ColumnElement
     resting = and_(alert.work_state == "snoozed", alert.snoozed_until > now)
     if wanted.states:
         over = and_(alert.work_state == "snoozed", alert.snoozed_until <= now)
-        awake = [state for state in sorted(wanted.states) if state != "snoozed"]
-        ways: list[ColumnElement[bool]] = []
-        if awake:
-            ways += [alert.work_state.in_(awake), and_(over, alert.resting.in_(awake))]
-        if "snoozed" in wanted.states:
-            ways.append(resting)
-        found.append(or_(*ways))
+        state = case((over, alert.resting), else_=alert.work_state)
+        found.append(state.in_(sorted(wanted.states)))
+        if "closed" not in wanted.states:
+            found.append(alert.open.is_(True))
     elif wanted.waiting:
         found += [alert.open.is_(True), ~resting]
-    for column, values in (
-        (alert.severity, wanted.severities),
-        (alert.status, wanted.statuses),
-    ):
-        if values:
-            found.append(column.in_(sorted(values)))
+    if wanted.severities:
+        # A range keeps the order of the index, which a list of values does not.
+        ranks = sorted(SEVERITIES.index(severity) for severity in wanted.severities)
+        found += [alert.severity_rank >= ranks[0], alert.severity_rank <= ranks[-1]]
+        found.append(alert.severity.in_(sorted(wanted.severities)))
+    if wanted.statuses:
+        found.append(alert.status.in_(sorted(wanted.statuses)))
     for column, value in (
         (alert.detector, wanted.detector),
         (alert.agency_id, wanted.agency),
         (alert.unit_id, wanted.unit),
+        (alert.entity, wanted.entity),
         (alert.assignee, wanted.assignee),
     ):
         if value is not None:
