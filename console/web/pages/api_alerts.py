@@ -29,7 +29,7 @@ from console.storage.tables import DecisionRow
 from console.web.given import Now, Reading, Writing
 from console.web.pages.alert import row_of
 from console.web.pages.api import PROBLEMS
-from console.web.pages.inbox import Filters
+from console.web.pages.inbox import Filters, Place
 from console.web.pages.work import works
 from console.work.deciding import decide
 from models.decisions import MOST_TEXT, Action, Disposition, NotAllowed
@@ -41,7 +41,7 @@ router = APIRouter(
 )
 Reader = Annotated[Current, Depends(require(Permission.READ_ALERTS))]
 Judge = Annotated[Current, Depends(require(Permission.WORK))]
-Number = Annotated[str, Path(min_length=1, max_length=128)]
+Number = Annotated[str, Path(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
 #: Neither database keeps a NUL in its texts.
 Plain = StringConstraints(pattern=r"^[^\x00]*$", max_length=128)
 Words = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=MOST_TEXT)]
@@ -71,12 +71,12 @@ class Taken(BaseModel):
 
 
 @router.get("/alerts")
-def alerts(reader: Reader, session: Reading, now: Now, asked: Filters, after: str = "") -> Alerts:
+def alerts(reader: Reader, session: Reading, now: Now, asked: Filters, after: Place = "") -> Alerts:
     """The inbox: incidents worst first, with the filters that its page has."""
     try:
         found = inbox(session, asked.filter(), now, reading.read(after))
     except reading.NoPlace as error:
-        raise HTTPException(422, f"{error}.") from None
+        raise HTTPException(404, f"{error}.") from None
     return Alerts(
         incidents=[
             IncidentOut(
@@ -115,7 +115,7 @@ def decision(judge: Judge, session: Writing, now: Now, alert_id: Number, wish: W
         if not judge.may(Permission.ASSIGN):
             raise HTTPException(403, "Your roles do not allow to assign an alert to somebody else.")
         if not works(session, str(wish.assignee)):
-            raise HTTPException(422, "There is no such account that may work on alerts.")
+            raise HTTPException(409, "There is no such account that may work on alerts.")
     try:
         taken, _ = decide(session, alert_id, wish.action, judge.name, now, looked_at=wish.looked_at, **fields)
     except UnknownAlert as unknown:
