@@ -1,231 +1,187 @@
-"""Work on an alert through its page: what a form does, what it says when it cannot, and who may."""
+"""A decision is one transaction of ledger, rows and outbox, and reaches Kafka at least once."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kafka import KafkaProducer
 from sqlalchemy import select
 
-from console.access.permissions import Role
+from console.intake.reading import Reader
+from console.intake.taking import take_alerts
 from console.storage import ledger
 from console.storage.engine import Store
-from console.storage.tables import AlertRow, DecisionRow
-from tests.console.browsing import Browser
-from tests.console.conftest import copied
-from tests.console.site import Site, site_over
+from console.storage.standing import UnknownAlert, undoable_now
+from console.storage.tables import AlertRow, DecisionRow, Outgoing, SearchRow
+from console.work.deciding import Overtaken, Told, decide
+from console.work.sending import Sender, flush
+from models.alert import encode_alert
+from models.decisions import NotAllowed
+from models.stage import Message
+from streams.broker import EmbeddedBroker
+from streams.topics import kafka_name
+from tests.console.alerts import AT, DAY, alert
+from tests.console.test_intake import copied, pack
+from tests.live import Live, eventually
 
-REASON = "Asked the captain; he could not say."
-
-
-@pytest.fixture
-def site(store: Store, tmp_path: Path) -> Site:
-    return site_over(store, tmp_path)
-
-
-@pytest.fixture
-def first(site: Site) -> Browser:
-    return site.person(Role.REVIEWER, name="reviewer-1")
+ONE, TWO = alert(1, severity="high"), alert(2, entity="r-2")
 
 
 @pytest.fixture
-def second(site: Site) -> Browser:
-    return site.person(Role.REVIEWER, name="reviewer-2")
+def filled(either: Store) -> Store:
+    with either.writing() as session:
+        take_alerts(session, [ONE, TWO], AT)
+    return either
 
 
-def row(site: Site, path: str) -> AlertRow:
-    with site.store.reading() as session:
-        found = session.get(AlertRow, path.rpartition("/")[2])
-        assert found is not None
-        return found
+def test_two_people_close_what_weighs_much(filled: Store) -> None:
+    with filled.writing() as session:
+        decide(session, ONE.alert_id, "dispose", "reviewer-1", AT, disposition="explained", text="case 7")
+    with pytest.raises(NotAllowed), filled.writing() as session:
+        decide(session, ONE.alert_id, "confirm", "reviewer-1", AT)
+    with filled.writing() as session:
+        decide(session, ONE.alert_id, "confirm", "reviewer-2", AT + DAY)
+    with filled.reading() as session:
+        row = session.get_one(AlertRow, ONE.alert_id)
+        assert (row.work_state, row.open, row.disposition) == ("closed", False, "explained")
+        assert (row.disposed_by, row.confirmed_by, row.closed_at) == ("reviewer-1", "reviewer-2", AT + DAY)
+        assert row.decisions == 2
+        entries = [entry for entry in ledger.about(session, ONE.alert_id) if entry.kind == "decision"]
+        assert [entry.actor for entry in entries] == ["reviewer-1", "reviewer-2"]
+        assert session.scalars(select(DecisionRow.seq).order_by(DecisionRow.seq)).all() == [
+            entry.seq for entry in entries
+        ]
+        last = session.scalars(select(Outgoing).order_by(Outgoing.number)).all()[-1]
+    told = msgspec.json.decode(last.value, type=Told)
+    assert last.key == told.decision.decision_id
+    assert (told.state, told.disposition, told.evidence) == ("closed", "explained", ONE.evidence)
 
 
-def test_a_high_alert_is_closed_by_two_people(site: Site, first: Browser, second: Browser) -> None:
-    path = site.path("alert:volume")
-    assert first.submit(f"{path}/acknowledge").status_code == 303
-    assert "looked into" in first.get(path).text
-    assert first.submit(f"{path}/dispose", {"disposition": "confirmed", "text": REASON}).status_code == 303
-    assert row(site, path).work_state == "proposed"
-    page = first.get(path).text
-    assert "Somebody else has to confirm" in page and 'action="' + f"{path}/confirm" not in page
-    refused = first.submit(f"{path}/confirm")
-    assert refused.status_code == 409 and "second person" in refused.text
-    assert row(site, path).work_state == "proposed"
-    assert second.submit(f"{path}/confirm").status_code == 303
-    closed = row(site, path)
-    assert (closed.work_state, closed.disposed_by, closed.confirmed_by) == (
-        "closed",
-        "reviewer-1",
-        "reviewer-2",
-    )
-    page = first.get(path).text
-    assert REASON in page and "reviewer-2" in page
+def test_what_is_refused_leaves_nothing(filled: Store) -> None:
+    for action, fields in (("confirm", {}), ("dispose", {"text": "x"}), ("comment", {"text": "x" * 5000})):
+        with pytest.raises(NotAllowed), filled.writing() as session:
+            decide(session, ONE.alert_id, action, "reviewer-1", AT, **fields)  # type: ignore[arg-type]
+    with filled.reading() as session:
+        assert session.scalars(select(Outgoing)).all() == []
+        assert {entry.kind for entry in ledger.about(session, ONE.alert_id)} == {"alert"}
 
 
-def test_every_decision_is_an_entry_in_the_ledger(site: Site, first: Browser) -> None:
-    path = site.path("alert:sequence_gap")
-    with site.store.reading() as session:
-        before = ledger.head(session).seq
-    for deed, fields in (
-        ("take", {}),
-        ("acknowledge", {}),
-        ("comment", {"text": "one"}),
-        ("ask", {"text": "two"}),
-        ("answer", {"text": "three"}),
-        ("snooze", {"text": "four", "until": "2021-05-01"}),
-    ):
-        assert first.submit(f"{path}/{deed}", fields).status_code == 303, deed
-    with site.store.reading() as session:
-        assert ledger.head(session).seq == before + 6
-        actions = session.scalars(select(DecisionRow.action).order_by(DecisionRow.seq)).all()
-    assert actions == ["assign", "acknowledge", "comment", "ask", "answer", "snooze"]
+def test_who_was_slower_is_told(filled: Store) -> None:
+    with filled.writing() as session:
+        decide(session, ONE.alert_id, "acknowledge", "reviewer-1", AT, looked_at=0)
+    with pytest.raises(Overtaken), filled.writing() as session:
+        decide(session, ONE.alert_id, "comment", "reviewer-2", AT, looked_at=0, text="mine")
 
 
-def test_a_snooze_ends_in_the_morning_of_the_agencys_day(site: Site, first: Browser) -> None:
-    path = site.path("alert:volume")
-    first.submit(f"{path}/snooze", {"text": "wait", "until": "2021-05-01"})
-    until = row(site, path).snoozed_until
-    assert until is not None and until.isoformat() == "2021-05-01T07:00:00+00:00"
-    site.clock.time = until - timedelta(seconds=1)
-    first.enter("reviewer-1")  # the old session is over
-    assert path not in first.get("/inbox").text
-    site.clock.time = until
-    assert path in first.get("/inbox").text
+def test_a_merge_joins_incidents_and_its_undo_parts_them(filled: Store) -> None:
+    with filled.writing() as session:
+        decide(session, TWO.alert_id, "merge", "reviewer-1", AT, into=ONE.alert_id, text="one story")
+    with filled.reading() as session:
+        assert len(set(session.scalars(select(AlertRow.incident_id)))) == 1
+    with filled.writing() as session:
+        (merge,) = undoable_now(session, TWO.alert_id)
+        decide(session, TWO.alert_id, "undo", "reviewer-2", AT, undoes=merge.decision_id, text="two stories")
+    with filled.reading() as session:
+        assert len(set(session.scalars(select(AlertRow.incident_id)))) == 2
 
 
-def test_an_undo_is_one_more_entry(site: Site, first: Browser) -> None:
-    path = site.path("alert:volume")
-    first.submit(f"{path}/acknowledge")
-    page = first.get(path).text
-    (decision,) = re.findall(r'name="undoes" value="([0-9a-f]{32})"', page)
-    assert first.submit(f"{path}/undo", {"undoes": decision, "text": "wrong one"}).status_code == 303
-    assert row(site, path).work_state == "new"
-    assert "(undone)" in first.get(path).text
+def test_a_snooze_is_a_silence_in_the_ledger(filled: Store) -> None:
+    with filled.writing() as session:
+        decide(session, ONE.alert_id, "snooze", "reviewer-1", AT, until=AT + DAY, text="on leave")
+    with filled.reading() as session:
+        assert ledger.about(session, ONE.alert_id)[-1].kind == "silence"
+        assert session.get_one(AlertRow, ONE.alert_id).snoozed_until == AT + DAY
 
 
-def test_alerts_are_merged_into_one_incident(site: Site, first: Browser) -> None:
-    path, other = site.path("alert:volume"), site.path("alert:sequence_gap")
-    into = other.rpartition("/")[2]
-    assert first.submit(f"{path}/merge", {"into": into, "text": "same night"}).status_code == 303
-    assert row(site, path).incident_id == row(site, other).incident_id
-    wrong = first.submit(f"{path}/merge", {"into": "0" * 32, "text": "same night"})
-    assert wrong.status_code == 422 and "there is no alert" in wrong.text
+def test_an_unknown_alert_is_said(filled: Store) -> None:
+    with pytest.raises(UnknownAlert, match="no alert"), filled.writing() as session:
+        decide(session, "0" * 32, "comment", "reviewer-1", AT, text="?")
+    with pytest.raises(UnknownAlert, match="to merge"), filled.writing() as session:
+        decide(session, ONE.alert_id, "merge", "reviewer-1", AT, into="0" * 32, text="?")
 
 
-@pytest.mark.parametrize(
-    ("deed", "fields", "words"),
-    [
-        ("dispose", {"disposition": "confirmed", "text": "  "}, "a disposition has a reason"),
-        ("dispose", {"text": "typed already"}, "say what came of it"),
-        ("dispose", {"disposition": "guilty", "text": "typed already"}, "cannot be kept"),
-        ("snooze", {"until": "2020-01-01", "text": "typed already"}, "a snooze ends in the future"),
-        ("snooze", {"until": "2031-01-01", "text": "typed already"}, "may rest for"),
-        ("snooze", {"until": "9999-99-99", "text": "typed already"}, "this is no day"),
-        ("answer", {"text": "typed already"}, "has not been acknowledged"),
-        ("undo", {"undoes": "0" * 32, "text": "typed already"}, "cannot be undone"),
-        ("undo", {"undoes": "'; --", "text": "typed already"}, "cannot be"),
-    ],
-)
-def test_what_cannot_be_done_is_said_and_nothing_is_lost(
-    site: Site, first: Browser, deed: str, fields: dict[str, str], words: str
+class Down(Exception):
+    """Kafka does not answer."""
+
+
+@settings(max_examples=15)
+@given(st.lists(st.booleans(), max_size=12), st.integers(1, 6))
+def test_every_message_is_sent_at_least_once_and_in_order(
+    template: Path, answers: list[bool], number: int
 ) -> None:
-    path = site.path("alert:volume")
-    answer = first.submit(f"{path}/{deed}", fields)
-    assert answer.status_code in (409, 422)
-    assert words in answer.text.lower().replace("&#39;", "'"), answer.text
-    with site.store.reading() as session:
-        assert session.scalars(select(DecisionRow)).all() == []
-    if deed in ("dispose", "snooze") and fields["text"].strip():
-        assert "typed already" in answer.text
+    failing = iter(answers)
+    sent: list[bytes] = []
 
+    def send(topic: str, key: bytes, value: bytes) -> None:
+        arrives = next(failing, True)
+        if not arrives:
+            if next(failing, True):
+                sent.append(key)  # it arrived, but the answer was lost
+            raise Down
+        sent.append(key)
 
-def test_who_was_slower_is_told(site: Site, first: Browser, second: Browser) -> None:
-    path = site.path("alert:volume")
-    seen = str(row(site, path).decisions)
-    assert first.submit(f"{path}/acknowledge", {"looked_at": seen}).status_code == 303
-    late = second.submit(f"{path}/ask", {"looked_at": seen, "text": "why?"})
-    assert late.status_code == 409 and "Somebody decided about this alert" in late.text
-    assert "why?" in late.text
-
-
-def test_only_a_supervisor_gives_work_to_others(site: Site, first: Browser) -> None:
-    path = site.path("alert:volume")
-    boss = site.person(Role.SUPERVISOR)
-    assert first.submit(f"{path}/assign", {"assignee": "reviewer-1"}).status_code == 403
-    assert boss.submit(f"{path}/assign", {"assignee": "nobody"}).status_code == 422
-    site.person(Role.VIEWER, name="viewer-1")
-    assert boss.submit(f"{path}/assign", {"assignee": "viewer-1"}).status_code == 422
-    assert boss.submit(f"{path}/assign", {"assignee": "Reviewer-1"}).status_code == 303
-    assert row(site, path).assignee == "reviewer-1"
-    assert boss.submit(f"{path}/assign", {"assignee": ""}).status_code == 303
-    assert row(site, path).assignee is None
-
-
-def test_a_form_that_is_not_ours_does_nothing(site: Site, first: Browser) -> None:
-    path = site.path("alert:volume")
-    assert first.post(f"{path}/acknowledge", data={"csrf_token": "0" * 64}).status_code == 403
-    assert row(site, path).work_state == "new"
-
-
-@pytest.mark.parametrize("back", ["https://example.org/inbox", "//example.org", "/inbox\r\nX: y", "/ledger"])
-def test_the_way_back_stays_in_the_inbox(site: Site, first: Browser, back: str) -> None:
-    path = site.path("alert:volume")
-    answer = first.submit(f"{path}/acknowledge", {"back": back})
-    assert answer.headers["location"] == path
+    with copied(template) as store:
+        with store.writing() as session:
+            take_alerts(session, [ONE], AT)
+            decisions = [
+                decide(session, ONE.alert_id, "comment", "reviewer-1", AT, text=f"{n}")[0]
+                for n in range(number)
+            ]
+        for _ in range(len(answers) + 1):
+            try:
+                flush(store, send, lambda: AT)
+            except Down:
+                continue
+        assert flush(store, send, lambda: AT) == 0
+    assert list(dict.fromkeys(sent)) == [one.decision_id.encode() for one in decisions]
 
 
 @pytest.fixture(scope="module")
-def still(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """One store for tests that change nothing about alerts."""
-    folder = tmp_path_factory.mktemp("inbox")
-    store = copied(template, folder / "store.sqlite")
-    yield site_over(store, folder)
-    store.close()
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    with EmbeddedBroker() as broker:
+        yield Live(broker.url, "console", tmp_path_factory.mktemp("live"))
 
 
-def test_views_are_kept_for_the_own_account_alone(still: Site) -> None:
-    one, other = still.person(Role.VIEWER, name="viewer-7"), still.person(Role.VIEWER, name="viewer-8")
-    query = "unit=u0&severity=high&show=nonsense&x=1&first=no"
-    answer = one.submit("/inbox/views", {"name": " My  unit ", "query": query})
-    assert answer.headers["location"] == "/inbox?severity=high&unit=u0"
-    page = one.get("/inbox").text
-    assert 'href="/inbox?severity=high&amp;unit=u0">My unit</a>' in page
-    assert "My unit" not in other.get("/inbox").text
-    (view,) = re.findall(r"/inbox/views/(\d+)/remove", page)
-    other.submit(f"/inbox/views/{view}/remove")
-    assert "My unit" in one.get("/inbox").text
-    one.submit(f"/inbox/views/{view}/remove")
-    assert "My unit" not in one.get("/inbox").text.replace("Removed", "")
+def produce(live: Live, messages: list[Message]) -> None:
+    producer = KafkaProducer(bootstrap_servers=live.settings.brokers)
+    for topic, key, value in messages:
+        producer.send(kafka_name(live.settings, topic), key=key, value=value).get(10)
+    producer.close()
 
 
-def test_a_view_without_a_name_is_not_kept(still: Site) -> None:
-    one = still.person(Role.VIEWER, name="viewer-9")
-    one.submit("/inbox/views", {"name": " ", "query": "unit=u0"})
-    assert "A view needs a name." in one.get("/inbox").text
+def count(store: Store, table: type[AlertRow] | type[SearchRow]) -> int:
+    with store.reading() as session:
+        return len(session.scalars(select(table)).all())
 
 
-def test_the_list_is_sent_again_only_when_something_has_changed(site: Site, first: Browser) -> None:
-    page = first.get("/inbox").text
-    (live,) = re.findall(r'hx-get="([^"]+)"', page)
-    live = live.replace("&amp;", "&")
-    assert first.get(live).status_code == 204
-    second = site.person(Role.REVIEWER, name="reviewer-3")
-    second.submit(f"{site.path('alert:volume')}/comment", {"text": "hm"})
-    answer = first.get(live)
-    assert answer.status_code == 200 and answer.text.lstrip().startswith('<div id="incidents"')
-    site.clock.pass_by(minutes=1)
-    assert first.get(live).status_code == 200, "a snooze may have ended"
-
-
-def test_a_look_is_kept_in_the_browser(still: Site) -> None:
-    person = still.person(Role.VIEWER, name="viewer-10")
-    answer = person.submit("/display", {"theme": "dark", "back": "/policy?day=2020-01-01"})
-    assert answer.headers["location"] == "/policy?day=2020-01-01"
-    assert '<html lang="en" data-theme="dark">' in person.get("/policy").text
-    for back in ("//example.org", "https://example.org", "/\\example.org", "x"):
-        assert person.submit("/display", {"theme": "auto", "back": back}).headers["location"] == "/"
-    assert "data-theme" not in person.get("/policy").text
-    assert person.submit("/display", {"theme": "pink"}).status_code == 422
+def test_alerts_come_from_kafka_and_decisions_go_there(live: Live, store: Store) -> None:
+    """Read, stopped and read on; what was read is not read again; decisions arrive."""
+    live.ensure_topics()
+    produce(live, [Message("alerts", ONE.alert_id.encode(), encode_alert(ONE)), Message("alerts", b"x", b"x"),
+                   Message("searches", b"lapd", pack([1, 2], [])[0])])  # fmt: skip
+    reader = Reader(store, live.settings, lambda: AT)
+    reader.start()
+    eventually(lambda: count(store, AlertRow) == 1 and count(store, SearchRow) == 2, "the first records")
+    reader.stop()
+    produce(live, [Message("alerts", TWO.alert_id.encode(), encode_alert(TWO))])
+    again = Reader(store, live.settings, lambda: AT + timedelta(hours=1))
+    again.start()
+    eventually(lambda: count(store, AlertRow) == 2, "the second alert")
+    again.stop()
+    with store.writing() as session:
+        decision, _ = decide(session, TWO.alert_id, "acknowledge", "reviewer-1", AT)
+    sender = Sender(store, live.settings, lambda: AT)
+    sender.start()
+    eventually(lambda: bool(live.read("decisions")), "the decision")
+    sender.stop()
+    (value,) = live.read("decisions").values()
+    assert msgspec.json.decode(value, type=Told).decision == decision
+    with store.reading() as session:
+        kinds = [entry.kind for entry in ledger.entries(session)]
+    assert kinds == ["configuration", "model", "alert", "alert", "decision"]

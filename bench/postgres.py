@@ -11,10 +11,9 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
 import psycopg
-import pytest
 
 HOME = Path("/usr/lib/postgresql")
 #: What is gained by it is of no use to a server that lives for a test.
@@ -23,13 +22,6 @@ FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "jit=off"
 
 class PostgresMissing(RuntimeError):
     """There are no programs of PostgreSQL on this machine; the text says what to install."""
-
-
-def missing(error: PostgresMissing) -> NoReturn:
-    """Skip the test, or fail it where PostgreSQL is required."""
-    if os.environ.get("REQUIRE_POSTGRES"):
-        pytest.fail(str(error))
-    pytest.skip(str(error))
 
 
 def programs() -> Path:
