@@ -14,6 +14,7 @@ from console.access.permissions import Role
 from console.storage import ledger
 from console.storage.engine import Store
 from console.storage.tables import AlertRow, DecisionRow
+from models.bundle import verify_bundle
 from tests.console.browsing import Browser
 from tests.console.conftest import copied
 from tests.console.site import Site, site_over
@@ -229,3 +230,20 @@ def test_a_look_is_kept_in_the_browser(still: Site) -> None:
         assert person.submit("/display", {"theme": "auto", "back": back}).headers["location"] == "/"
     assert "data-theme" not in person.get("/policy").text
     assert person.submit("/display", {"theme": "pink"}).status_code == 422
+
+
+@pytest.mark.parametrize("detector", ["volume", "policy_clause", "sequence_gap"])
+def test_a_bundle_verifies_on_its_own_and_the_ledger_says_who_took_it(
+    site: Site, first: Browser, detector: str
+) -> None:
+    path = site.path(f"alert:{detector}")
+    assert site.person(Role.VIEWER, name="viewer-1").submit(f"{path}/bundle").status_code == 403
+    answer = first.submit(f"{path}/bundle")
+    lines = answer.content.splitlines(keepends=True)
+    assert answer.headers["content-disposition"].startswith('attachment; filename="evidence-')
+    assert verify_bundle(lines).faults == ()
+    assert verify_bundle([lines[0], lines[1].replace(b"lapd", b"lapx"), *lines[2:]]).faults
+    assert "took the evidence along" in first.get(path).text
+    with site.store.reading() as session:
+        (*_, last) = ledger.about(session, path.rpartition("/")[2])
+    assert (last.kind, last.actor) == ("access", "reviewer-1")
