@@ -7,12 +7,12 @@ arrives in the meantime neither repeats nor hides anything.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_
 from sqlalchemy.orm import Session, aliased
 
 from console.storage.tables import AlertRow
@@ -21,6 +21,8 @@ from models.decisions import State
 
 #: Incidents of a page, and the most of their alerts that are shown under each.
 PAGE, SHOWN = 50, 20
+#: Alerts looked at together to find the incidents of a page.
+AT_ONCE = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,40 +82,45 @@ def inbox(
     session: Session, wanted: Filter, now: datetime, after: Place | None = None, size: int = PAGE
 ) -> Page:
     """One page of the inbox. `now` tells which snoozes are over."""
-    leaders = session.scalars(_leaders(wanted, now, after, size + 1)).all()
-    shown = leaders[:size]
-    following = Place.of(shown[-1]) if len(leaders) > size else None
-    if not shown:
-        return Page((), None)
-    by_incident = _members(session, wanted, now, [row.incident_id for row in shown])
-    return Page([by_incident[row.incident_id] for row in shown], following)
+    found: list[Incident] = []
+    place = after
+    while len(found) <= size:
+        candidates = session.execute(_candidates(wanted, now, place)).all()
+        members = _members(session, wanted, now, {row.incident_id for row in candidates})
+        for row in candidates:
+            incident = members[row.incident_id]
+            if incident.alerts[0].alert_id == row.alert_id:
+                found.append(incident)
+        if len(candidates) < AT_ONCE:
+            break
+        place = Place(*candidates[-1][:4])
+    shown = found[:size]
+    return Page(shown, Place.of(shown[-1].alerts[0]) if len(found) > size else None)
 
 
-def _leaders(wanted: Filter, now: datetime, after: Place | None, size: int) -> Select[AlertRow]:
-    """The worst matching alert of each incident: those that no other matching one of it stands before."""
-    other = aliased(AlertRow)
-    before = and_(
-        other.incident_id == AlertRow.incident_id,
-        tuple_(*_order(other)) > tuple_(*_order(AlertRow)),
-        *_conditions(other, wanted, now),
-    )
-    query = select(AlertRow).where(*_conditions(AlertRow, wanted, now), ~exists().where(before))
+def _candidates(wanted: Filter, now: datetime, after: Place | None) -> Select[Any]:
+    """The next matching alerts, worst first; some of them are not the worst of their incident.
+
+    To ask for the worst ones in one query makes the databases compare everything with everything.
+    """
+    query = select(*_order(AlertRow), AlertRow.incident_id).where(*_conditions(AlertRow, wanted, now))
     if after is not None:
         query = query.where(tuple_(*_order(AlertRow)) < tuple_(*after))
-    return query.order_by(*(column.desc() for column in _order(AlertRow))).limit(size)
+    return query.order_by(*(column.desc() for column in _order(AlertRow))).limit(AT_ONCE)
 
 
 def _members(
-    session: Session, wanted: Filter, now: datetime, incident_ids: Sequence[str]
+    session: Session, wanted: Filter, now: datetime, incident_ids: Collection[str]
 ) -> dict[str, Incident]:
-    matching = (AlertRow.incident_id.in_(incident_ids), *_conditions(AlertRow, wanted, now))
-    whose = AlertRow.incident_id
-    place = func.row_number().over(
-        partition_by=whose, order_by=[column.desc() for column in _order(AlertRow)]
-    )
+    """These incidents with their matching alerts."""
+    # First all alerts of the incidents and then those that match: the other way round takes all that match.
+    whole = select(AlertRow).where(AlertRow.incident_id.in_(incident_ids)).cte("whole")
+    member = aliased(AlertRow, whole.prefix_with("MATERIALIZED"))
+    whose = member.incident_id
+    place = func.row_number().over(partition_by=whose, order_by=[c.desc() for c in _order(member)])
     ranked = select(
-        AlertRow.alert_id, place.label("place"), func.count().over(partition_by=whose).label("matching")
-    ).where(*matching)
+        member.alert_id, place.label("place"), func.count().over(partition_by=whose).label("matching")
+    ).where(*_conditions(member, wanted, now))
     inner = ranked.subquery()
     rows = session.execute(
         select(AlertRow, inner.c.matching)

@@ -63,7 +63,7 @@ def matches(row: AlertRow, wanted: Filter) -> bool:
     )
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(many(), FILTERS, st.integers(1, 4))
 def test_all_that_matches_comes_once_and_worst_first(
     template: Path, alerts: list[Alert], wanted: Filter, size: int
