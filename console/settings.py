@@ -46,7 +46,10 @@ class ConsoleSettings(BaseSettings):
     )
     request_bytes: int = Field(1_000_000, ge=10_000, description="Largest request that is read, bytes.")
     requests_a_minute: int = Field(
-        1200, ge=10, description="Requests that one network address may send a minute, to each process."
+        6000,
+        ge=10,
+        description="Requests that one network address may send a minute, to each process; an open inbox sends"
+        " one a second.",
     )
     second_factor: Literal["required", "optional"] = Field(
         "required", description="Whether local accounts must set up a second factor at their first login."

@@ -8,6 +8,7 @@ are checked.
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 import warnings
@@ -62,6 +63,7 @@ class Provider:
         self._settings = settings
         self._issuer = settings.oidc_issuer or ""
         self._http, self._clock = http, clock
+        self._trust = ssl.create_default_context()  # once: it reads every authority there is
         self._lock = threading.Lock()
         self._known: tuple[float, dict[str, Any], KeySet] | None = None
 
@@ -73,12 +75,13 @@ class Provider:
         """
         metadata, _ = self._discover()
         kept = {"state": fresh(), "nonce": fresh(), "verifier": fresh(), "next": next}
-        url, _ = self._client(back).create_authorization_url(
-            _endpoint(metadata, "authorization_endpoint"),
-            state=kept["state"],
-            nonce=kept["nonce"],
-            code_verifier=kept["verifier"],
-        )
+        with self._client(back) as client:
+            url, _ = client.create_authorization_url(
+                _endpoint(metadata, "authorization_endpoint"),
+                state=kept["state"],
+                nonce=kept["nonce"],
+                code_verifier=kept["verifier"],
+            )
         return url, json.dumps(kept)
 
     def finish(self, back: str, kept: str, answer: Mapping[str, str]) -> tuple[Identity, str]:
@@ -96,12 +99,13 @@ class Provider:
         if answer.get("iss", self._issuer).rstrip("/") != self._issuer:
             raise Failed("The answer came from another login provider.")
         try:
-            token = self._client(back).fetch_token(
-                _endpoint(metadata, "token_endpoint"),
-                code=answer["code"],
-                code_verifier=expected["verifier"],
-                grant_type="authorization_code",
-            )
+            with self._client(back) as client:
+                token = client.fetch_token(
+                    _endpoint(metadata, "token_endpoint"),
+                    code=answer["code"],
+                    code_verifier=expected["verifier"],
+                    grant_type="authorization_code",
+                )
         except (httpx.HTTPError, AuthlibBaseError, ValueError) as error:
             raise Failed("The login provider did not confirm this login. Begin again.") from error
         claims = self._claims(token, keys, expected["nonce"])
@@ -155,7 +159,7 @@ class Provider:
 
     def _client(self, back: str) -> OAuth2Client:
         secret = self._settings.oidc_client_secret
-        client = OAuth2Client(
+        return OAuth2Client(
             client_id=self._settings.oidc_client_id,
             client_secret=secret.get_secret_value() if secret else None,
             token_endpoint_auth_method="client_secret_basic" if secret else "none",
@@ -163,8 +167,8 @@ class Provider:
             redirect_uri=back,
             code_challenge_method="S256",
             timeout=TIMEOUT,
+            verify=self._trust,
         )
-        return client
 
     def _discover(self, anew: bool = False) -> tuple[dict[str, Any], KeySet]:
         """What the provider says about itself, and its keys."""
@@ -173,7 +177,7 @@ class Provider:
             if self._known is not None and not anew and now - self._known[0] < KEEP:
                 return self._known[1], self._known[2]
             try:
-                with self._http(timeout=TIMEOUT) as http:
+                with self._http(timeout=TIMEOUT, verify=self._trust) as http:
                     found = http.get(self._issuer + "/.well-known/openid-configuration").raise_for_status()
                     metadata = found.json()
                     keys = http.get(_endpoint(metadata, "jwks_uri")).raise_for_status().json()

@@ -110,7 +110,7 @@ def require(permission: Permission, *stages: Stage) -> Require:
 
 
 def declared(routes: Iterable[BaseRoute]) -> list[tuple[RouteContext, Permission]]:
-    """Every route with the permission that it asks for.
+    """Every route with the permission that it asks for, which from now on it asks for first.
 
     Raises:
         Undeclared: a route asks for nothing, or for several things.
@@ -126,6 +126,7 @@ def declared(routes: Iterable[BaseRoute]) -> list[tuple[RouteContext, Permission
             methods = " ".join(sorted(context.methods or ()))
             what = ", ".join(sorted(permission.name for permission in asked)) or "no permission"
             raise Undeclared(f"{methods} {context.path} asks for {what}; give it one with require()")
+        context.dependant.dependencies.sort(key=lambda one: not isinstance(one.call, Declared))
         found.append((context, asked.pop()))
     return found
 

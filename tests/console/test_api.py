@@ -13,6 +13,7 @@ import schemathesis
 from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from console.access.permissions import Role
 from console.storage.engine import Store, open_store
@@ -48,7 +49,8 @@ def test_every_route_answers_as_described(console: FastAPI) -> None:
         def agrees(case: Any) -> None:
             nonlocal tried
             tried += 1
-            case.call_and_validate(base_url=HOME, headers=cookie)
+            # What stands in the schema may be refused: that a place in a list exists no schema can say.
+            case.call_and_validate(base_url=HOME, headers=cookie, excluded_checks=[positive_data_acceptance])
 
         agrees()
     assert tried

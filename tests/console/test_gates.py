@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 
 from console.access import csrf
 from console.access.permissions import Permission, Role
-from console.access.require import anyone, require
+from console.access.require import anyone, declared, require
 from console.storage.engine import Store
 from console.web.headers import ALWAYS
 from console.web.pace import Pace
@@ -352,10 +352,16 @@ def test_permission_is_asked_before_the_input_is_judged(console: FastAPI) -> Non
     """Who may not do something does not learn what it would need."""
     router = APIRouter()
 
-    @router.get("/secret/{number}", dependencies=[Depends(require(Permission.MANAGE_ACCOUNTS))])
+    def not_ready() -> None:
+        raise HTTPException(503)
+
+    needs = [Depends(not_ready), Depends(require(Permission.MANAGE_ACCOUNTS))]
+
+    @router.get("/secret/{number}", dependencies=needs)
     def secret(number: int) -> int:
         return number
 
     console.include_router(router)
+    declared(console.routes)
     assert Browser(console).enter("supervisor-1").get("/secret/many").status_code == 403
     assert Browser(console).get("/secret/many").status_code == 303
