@@ -130,6 +130,7 @@ def filters(chance: random.Random) -> dict[str, Filter]:
         "assignee": Filter(assignee=f"reviewer-{chance.randrange(9)}"),
         "text": Filter(text=f"{day:%B} {chance.randrange(90)}"),
         "text_all": Filter(waiting=False, text=f"r-{chance.randrange(10_000, 30_000)}"),
+        "entity": Filter(waiting=False, entity=f"r-{chance.randrange(10_000, 30_000)}"),
         "none": Filter(waiting=False, unit=unit, detector="detector_of_another_time"),
         "together": Filter(waiting=False, unit=unit, detector=detector, severities=frozenset({"high"})),
         "unit_week": Filter(waiting=False, unit=unit, since=day, until=day + timedelta(days=7)),

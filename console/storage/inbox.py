@@ -8,7 +8,7 @@ arrives in the meantime neither repeats nor hides anything.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -23,6 +23,8 @@ from models.decisions import State
 PAGE, SHOWN = 50, 20
 #: Alerts looked at together to find the incidents of a page.
 AT_ONCE = 100
+#: Alerts in which words are looked for on one page.
+LOOKED_THROUGH = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +40,16 @@ class Filter:
     detector: str | None = None
     agency: str | None = None
     unit: str | None = None
+    entity: str | None = None
+    """A pseudonym or a name, of whatever kind."""
     assignee: str | None = None
     since: datetime | None = None
     """`decided_at` from here on."""
     until: datetime | None = None
     """`decided_at` before this."""
     text: str | None = None
-    """Words in the explanation, the entity, the clause or the id, in any case of letters."""
+    """Words in the explanation, the entity, the clause or the id, in any case of letters. A page looks for
+    them in the next 10,000 alerts that match otherwise: it may hold few or none and yet not be the last."""
 
 
 class Place(NamedTuple):
@@ -83,9 +88,9 @@ def inbox(
 ) -> Page:
     """One page of the inbox. `now` tells which snoozes are over."""
     found: list[Incident] = []
-    place = after
+    place, end = after, _end(session, wanted, now, after)
     while len(found) <= size:
-        candidates = session.execute(_candidates(wanted, now, place)).all()
+        candidates = session.execute(_candidates(wanted, now, place, end)).all()
         members = _members(session, wanted, now, {row.incident_id for row in candidates})
         for row in candidates:
             incident = members[row.incident_id]
@@ -95,18 +100,35 @@ def inbox(
             break
         place = Place(*candidates[-1][:4])
     shown = found[:size]
-    return Page(shown, Place.of(shown[-1].alerts[0]) if len(found) > size else None)
+    return Page(shown, Place.of(shown[-1].alerts[0]) if len(found) > size else end)
 
 
-def _candidates(wanted: Filter, now: datetime, after: Place | None) -> Select[Any]:
+def _in_order(query: Select[Any], after: Place | None) -> Select[Any]:
+    """Worst first, from behind a place on."""
+    if after is not None:
+        query = query.where(tuple_(*_order(AlertRow)) < tuple_(*after))
+    return query.order_by(*(column.desc() for column in _order(AlertRow)))
+
+
+def _end(session: Session, wanted: Filter, now: datetime, after: Place | None) -> Place | None:
+    """How far words are looked for, if there is more behind it."""
+    if not wanted.text:
+        return None
+    matching = _conditions(AlertRow, replace(wanted, text=None), now)
+    query = _in_order(select(*_order(AlertRow)).where(*matching), after)
+    last = session.execute(query.offset(LOOKED_THROUGH).limit(1)).first()
+    return Place(*last) if last else None
+
+
+def _candidates(wanted: Filter, now: datetime, after: Place | None, end: Place | None) -> Select[Any]:
     """The next matching alerts, worst first; some of them are not the worst of their incident.
 
     To ask for the worst ones in one query makes the databases compare everything with everything.
     """
     query = select(*_order(AlertRow), AlertRow.incident_id).where(*_conditions(AlertRow, wanted, now))
-    if after is not None:
-        query = query.where(tuple_(*_order(AlertRow)) < tuple_(*after))
-    return query.order_by(*(column.desc() for column in _order(AlertRow))).limit(AT_ONCE)
+    if end is not None:
+        query = query.where(tuple_(*_order(AlertRow)) >= tuple_(*end))
+    return _in_order(query, after).limit(AT_ONCE)
 
 
 def _members(
@@ -162,6 +184,7 @@ def _conditions(alert: Any, wanted: Filter, now: datetime) -> list[ColumnElement
         (alert.detector, wanted.detector),
         (alert.agency_id, wanted.agency),
         (alert.unit_id, wanted.unit),
+        (alert.entity, wanted.entity),
         (alert.assignee, wanted.assignee),
     ):
         if value is not None:

@@ -115,6 +115,7 @@ class AlertRow(Base):
         Index("ix_alerts_detector", "detector", "severity_rank", "score", "decided_at", "alert_id"),
         Index("ix_alerts_agency", "agency_id", "severity_rank", "score", "decided_at", "alert_id"),
         Index("ix_alerts_entity", "agency_id", "entity_kind", "entity"),
+        Index("ix_alerts_named", "entity", "severity_rank", "score", "decided_at", "alert_id"),
         Index("ix_alerts_incident", "incident_id"),
         Index("ix_alerts_decided", "decided_at"),
         Index("ix_alerts_changed", "changed_at"),

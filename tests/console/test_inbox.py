@@ -130,6 +130,23 @@ def test_text_is_taken_as_it_is_written(either: Store, text: str) -> None:
     assert ids(either, text=text) == {one.alert_id}
 
 
+def test_words_are_looked_for_a_part_at_a_time(either: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("console.storage.inbox.LOOKED_THROUGH", 3)
+    with either.writing() as session:
+        take_alerts(session, [alert(n, entity=f"r-{n}", score=float(-n)) for n in range(8)], AT)
+    pages: list[list[str]] = []
+    after = None
+    with either.reading() as session:
+        for _ in range(9):
+            page = inbox(session, Filter(text="r-7"), AT, after)
+            pages.append([row.entity for incident in page.incidents for row in incident.alerts])
+            after = page.following
+            if after is None:
+                break
+    assert pages == [[], ["r-7"], []]
+    assert ids(either, entity="r-7") == {alert(7).alert_id}
+
+
 def test_arrivals_between_two_pages_hide_nothing(store: Store) -> None:
     with store.writing() as session:
         take_alerts(session, [alert(n, entity=f"r-{n}", score=float(n)) for n in range(4)], AT)

@@ -77,6 +77,9 @@ def upgrade() -> None:
         batch_op.create_index("ix_alerts_entity", ["agency_id", "entity_kind", "entity"], unique=False)
         batch_op.create_index("ix_alerts_incident", ["incident_id"], unique=False)
         batch_op.create_index(
+            "ix_alerts_named", ["entity", "severity_rank", "score", "decided_at", "alert_id"], unique=False
+        )
+        batch_op.create_index(
             "ix_alerts_open", ["open", "severity_rank", "score", "decided_at", "alert_id"], unique=False
         )
         batch_op.create_index(
@@ -271,6 +274,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_alerts_unit")
         batch_op.drop_index("ix_alerts_state")
         batch_op.drop_index("ix_alerts_open")
+        batch_op.drop_index("ix_alerts_named")
         batch_op.drop_index("ix_alerts_incident")
         batch_op.drop_index("ix_alerts_entity")
         batch_op.drop_index("ix_alerts_detector")
