@@ -206,7 +206,7 @@ def test_what_is_no_place_is_said(text: str) -> None:
 
 
 @given(st.builds(
-    Asked, st.sampled_from(SHOWN), *[st.text(max_size=8)] * 7, st.none() | st.dates(), st.none() | st.dates()
+    Asked, st.sampled_from(SHOWN), *[st.text(max_size=8)] * 8, st.none() | st.dates(), st.none() | st.dates()
 ))  # fmt: skip
 def test_an_address_says_every_filter(asked: Asked) -> None:
     told = asked.params()

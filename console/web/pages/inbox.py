@@ -30,7 +30,7 @@ Name = Annotated[str, Query(max_length=400, pattern=r"^[^\x00]*$")]
 #: Filters of the table of all alerts that mean the same.
 AS_TABLE = {
     "agency": "agency", "unit": "unit", "detector": "detector", "severity": "severity", "status": "status",
-    "text": "explanation", "first": "decided.from", "last": "decided.to",
+    "entity": "entity", "text": "explanation", "first": "decided.from", "last": "decided.to",
 }  # fmt: skip
 
 
@@ -41,6 +41,7 @@ def filters(
     status: Name = "",
     agency: Name = "",
     unit: Name = "",
+    entity: Name = "",
     assignee: Name = "",
     text: Name = "",
     first: Name = "",
@@ -54,6 +55,7 @@ def filters(
         status.strip(),
         agency.strip(),
         unit.strip(),
+        entity.strip(),
         assignee.strip(),
         text.strip(),
         _day(first),
