@@ -69,8 +69,8 @@ def bench(
 def fill(store: Store, number: int, seed: int) -> None:
     """Put made-up alerts into an empty store, past the ledger, and let the database count them."""
     made = rows(number, seed)
-    with store.writing() as session:
-        for first in range(0, number, AT_ONCE):
+    for first in range(0, number, AT_ONCE):
+        with store.writing() as session:
             session.execute(insert(AlertRow), [next(made) for _ in range(min(AT_ONCE, number - first))])
     with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("analyze")

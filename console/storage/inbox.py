@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, tuple_
 from sqlalchemy.orm import Session, aliased
 
 from console.storage.tables import AlertRow
-from models.alert import Severity, Status
+from models.alert import SEVERITIES, Severity, Status
 from models.decisions import State
 
 #: Incidents of a page, and the most of their alerts that are shown under each.
@@ -34,7 +34,8 @@ class Filter:
     waiting: bool = True
     """Only what somebody has to look at now: neither closed, withdrawn nor snoozed."""
     states: frozenset[State] = frozenset()
-    """Where the work stands; with these, `waiting` is not asked for."""
+    """Where the work stands; with these, `waiting` is not asked for. Withdrawn alerts come only
+    along with closed ones."""
     severities: frozenset[Severity] = frozenset()
     statuses: frozenset[Status] = frozenset()
     detector: str | None = None
@@ -165,21 +166,19 @@ def _conditions(alert: Any, wanted: Filter, now: datetime) -> list[ColumnElement
     resting = and_(alert.work_state == "snoozed", alert.snoozed_until > now)
     if wanted.states:
         over = and_(alert.work_state == "snoozed", alert.snoozed_until <= now)
-        awake = [state for state in sorted(wanted.states) if state != "snoozed"]
-        ways: list[ColumnElement[bool]] = []
-        if awake:
-            ways += [alert.work_state.in_(awake), and_(over, alert.resting.in_(awake))]
-        if "snoozed" in wanted.states:
-            ways.append(resting)
-        found.append(or_(*ways))
+        state = case((over, alert.resting), else_=alert.work_state)
+        found.append(state.in_(sorted(wanted.states)))
+        if "closed" not in wanted.states:
+            found.append(alert.open.is_(True))
     elif wanted.waiting:
         found += [alert.open.is_(True), ~resting]
-    for column, values in (
-        (alert.severity, wanted.severities),
-        (alert.status, wanted.statuses),
-    ):
-        if values:
-            found.append(column.in_(sorted(values)))
+    if wanted.severities:
+        # A range keeps the order of the index, which a list of values does not.
+        ranks = sorted(SEVERITIES.index(severity) for severity in wanted.severities)
+        found += [alert.severity_rank >= ranks[0], alert.severity_rank <= ranks[-1]]
+        found.append(alert.severity.in_(sorted(wanted.severities)))
+    if wanted.statuses:
+        found.append(alert.status.in_(sorted(wanted.statuses)))
     for column, value in (
         (alert.detector, wanted.detector),
         (alert.agency_id, wanted.agency),
