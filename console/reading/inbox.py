@@ -32,6 +32,7 @@ class Asked:
     status: str = ""
     agency: str = ""
     unit: str = ""
+    entity: str = ""
     assignee: str = ""
     text: str = ""
     first: date | None = None
@@ -57,6 +58,7 @@ class Asked:
             detector=self.detector or None,
             agency=self.agency or None,
             unit=self.unit or None,
+            entity=self.entity or None,
             assignee=self.assignee or None,
             since=None if self.first is None else _begin(self.first),
             until=None if self.last is None else _begin(self.last) + timedelta(days=1),

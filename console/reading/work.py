@@ -90,8 +90,27 @@ def standing(session: Session, alert_id: str, actor: str, now: datetime) -> Stan
             history.append(
                 Happened(entry.seq, entry.at, one.actor, _words(one), one.text, one.decision_id in undone)
             )
+        elif entry.kind == "access":
+            history.append(Happened(entry.seq, entry.at, str(entry.actor), "took the evidence along"))
     state = work.state_at(now)
     return Standing(work, state, history, allowed(work, actor, now), undoable(events))
+
+
+def words_of_entry(kind: str, raw: bytes) -> str:
+    """What an entry of the ledger says, for people; `raw` is its body."""
+    body = msgspec.json.decode(raw)
+    if kind == "alert":
+        return f"the program told an alert ({body['status']}, {body['severity']}): {body['explanation']}"
+    if kind in ("decision", "silence"):
+        one = msgspec.convert(body, Decision)
+        return f"{_words(one)}: {one.text}" if one.text else _words(one)
+    return ", ".join(f"{name.replace('_', ' ')}: {_plain(value)}" for name, value in body.items())
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return "none" if value is None else str(value)
 
 
 def words_of(decision: Decision) -> str:

@@ -33,7 +33,8 @@ def alerts_table(
             filter="choice",
             choices=SEVERITIES[::-1],
             sql=AlertRow.severity,
-            order=AlertRow.severity_rank,
+            order=(AlertRow.severity_rank, AlertRow.score, AlertRow.decided_at),
+            rank=lambda row: (row.severity_rank, row.score, row.decided_at),
         ),
         Column(
             name="explanation",

@@ -6,7 +6,7 @@ Whoever adds a table to a page gets its CSV export with it: the address of the p
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from tempfile import SpooledTemporaryFile
 from typing import Any, TypeVar
 
@@ -60,16 +60,21 @@ class Page:
 
     def _csv(self, table: Table[Row], source: Source[Row]) -> Response:
         """All rows now, while there is a session to read them with."""
-        file = SpooledTemporaryFile(IN_MEMORY, "w+b")  # noqa: SIM115
-        for line in csv_lines(table, source, self.params):
-            file.write(line.encode())
-        file.seek(0)
         name = re.sub(r"[^a-z0-9]+", "-", f"{self.title} {table.name}".casefold()).strip("-")[:80]
-        return StreamingResponse(
-            _parts(file),
-            media_type="text/csv; charset=utf-8",
-            headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
-        )
+        lines = (line.encode() for line in csv_lines(table, source, self.params))
+        return download(lines, f"{name}.csv", "text/csv; charset=utf-8")
+
+
+def download(lines: Iterable[bytes], name: str, kind: str) -> Response:
+    """A file to keep, made here and now: the session that its lines are read with ends before it is sent.
+
+    `name` is letters, digits, dots and hyphens.
+    """
+    file = SpooledTemporaryFile(IN_MEMORY, "w+b")  # noqa: SIM115
+    file.writelines(lines)
+    file.seek(0)
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(_parts(file), media_type=kind, headers=headers)
 
 
 def _parts(file: SpooledTemporaryFile[bytes]) -> Iterator[bytes]:

@@ -40,7 +40,8 @@ class Column(Generic[Row]):
 
     `filter` says how a reader's word is compared: contained (without case), the same, one of `choices`, a
     least number, or a span of days in UTC. `sql` is the database's side of it, needed where a query is
-    the source; `order` stands for it when rows are sorted, as the rank of a severity does for its name.
+    the source. Where rows are sorted by something else than what is shown, as severities are by their rank,
+    `rank` says by what in a list, and `order` in a database.
     """
 
     name: str
@@ -52,7 +53,8 @@ class Column(Generic[Row]):
     choices: Sequence[str] = ()
     sort: bool = True
     sql: SQLCoreOperations[Any] | None = None
-    order: SQLCoreOperations[Any] | Callable[[Row], Any] | None = None
+    order: Sequence[SQLCoreOperations[Any]] = ()
+    rank: Callable[[Row], Any] | None = None
     wide: bool = False
 
     def filters(self, table: str) -> Iterator[tuple[str, str]]:
@@ -134,7 +136,7 @@ class Listed(Generic[Row]):
         rows = [row for row in self.rows if all(test(row) for test in tests)]
         column = table.column(wanted.sort)
         if column is not None:
-            key = column.order if callable(column.order) else column.value
+            key = column.rank or column.value
             known = [row for row in rows if key(row) is not None]
             if wanted.descending:
                 known.reverse()  # so that equal rows, too, come the other way round
@@ -161,20 +163,21 @@ class Selected(Generic[Row]):
         ]
         query = self._query.where(and_(*conditions)) if conditions else self._query
         column = table.column(wanted.sort)
-        order = None if column is None else column.sql if column.order is None else column.order
-        key = self._key.desc() if wanted.descending else self._key.asc()
-        if order is None or callable(order) or order is self._key:
-            query = query.order_by(key)
-        else:
-            ranked = order.desc() if wanted.descending else order.asc()
-            # Only where it matters: an index has no such order.
-            may_be_unknown = getattr(getattr(order, "expression", None), "nullable", True)
-            query = query.order_by(ranked.nulls_last() if may_be_unknown else ranked, key)
+        orders = () if column is None else column.order or (() if column.sql is None else (column.sql,))
+        query = query.order_by(*(_way(one, wanted.descending) for one in (*orders, self._key)))
         query = query.offset(first).limit(number)
         if number is None:
             query = query.execution_options(yield_per=1000)
         found: Iterable[Any] = (self._session.scalars if self._entity else self._session.execute)(query)
         return iter(found)
+
+
+def _way(order: SQLCoreOperations[Any], descending: bool) -> ColumnElement[Any]:
+    """One way or the other; what is not known comes last."""
+    ranked = order.desc() if descending else order.asc()
+    # Only where it matters: an index has no such order.
+    may_be_unknown = getattr(getattr(order, "expression", None), "nullable", True)
+    return ranked.nulls_last() if may_be_unknown else ranked
 
 
 def _rank(value: Any) -> Any:

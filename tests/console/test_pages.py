@@ -15,7 +15,7 @@ import pytest
 
 from console.access.permissions import Role
 from console.web.formats import address
-from models.alert import Alert
+from models.alert import SEVERITIES, Alert
 from tests.console.browsing import Browser
 from tests.console.conftest import copied
 from tests.console.site import Site, site_over
@@ -166,6 +166,12 @@ def test_a_filter_takes_anything(supervisor: Browser, path: str, text: str) -> N
     shown = [attrs.get("value") for tag, attrs in found.elements if tag == "input"]
     assert text in shown or not free
     assert "62615533" not in " ".join(filter(None, shown)), "a template took it for its own"
+
+
+def test_alerts_of_an_entity_are_the_worst_first(supervisor: Browser) -> None:
+    rows = exported(supervisor, PAGES["requester"] + "&export=alerts")
+    ranks = [SEVERITIES.index(row["Severity"]) for row in rows]
+    assert len(set(ranks)) > 1 and ranks == sorted(ranks, reverse=True)
 
 
 def exported(person: Browser, path: str) -> list[dict[str, str]]:

@@ -9,6 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel
 
+from console.access import cookies, csrf
 from console.access.permissions import Permission, Role
 from console.access.require import anyone, require
 from console.access.visits import Current
@@ -31,6 +32,8 @@ class Account(BaseModel):
     name: str
     roles: list[Role]
     permissions: list[str]
+    csrf_token: str
+    """Goes into the header `X-CSRF-Token` of whatever changes something."""
 
 
 #: What a route under `/api` may answer besides; for `APIRouter(responses=...)`.
@@ -55,7 +58,8 @@ def openapi(request: Request) -> dict[str, Any]:
 
 
 @router.get("/account", responses=PROBLEMS)
-def account(current: Annotated[Current, Depends(require(Permission.SIGNED_IN))]) -> Account:
+def account(request: Request, current: Annotated[Current, Depends(require(Permission.SIGNED_IN))]) -> Account:
     """Who is logged in, and what that allows."""
     allowed = [one.name for one in Permission if current.may(one)]
-    return Account(name=current.name, roles=sorted(current.roles), permissions=allowed)
+    token = csrf.token_of(cookies.read(request, cookies.SESSION) or "")
+    return Account(name=current.name, roles=sorted(current.roles), permissions=allowed, csrf_token=token)

@@ -26,11 +26,11 @@ from models.alert import SEVERITIES
 router = APIRouter(include_in_schema=False)
 Reader = Annotated[Current, Depends(require(Permission.READ_ALERTS))]
 Keeper = Annotated[Current, Depends(require(Permission.KEEP_VIEWS))]
-Name = Annotated[str, Query(max_length=400)]
+Name = Annotated[str, Query(max_length=400, pattern=r"^[^\x00]*$")]
 #: Filters of the table of all alerts that mean the same.
 AS_TABLE = {
     "agency": "agency", "unit": "unit", "detector": "detector", "severity": "severity", "status": "status",
-    "text": "explanation", "first": "decided.from", "last": "decided.to",
+    "entity": "entity", "text": "explanation", "first": "decided.from", "last": "decided.to",
 }  # fmt: skip
 
 
@@ -41,6 +41,7 @@ def filters(
     status: Name = "",
     agency: Name = "",
     unit: Name = "",
+    entity: Name = "",
     assignee: Name = "",
     text: Name = "",
     first: Name = "",
@@ -54,6 +55,7 @@ def filters(
         status.strip(),
         agency.strip(),
         unit.strip(),
+        entity.strip(),
         assignee.strip(),
         text.strip(),
         _day(first),
@@ -63,7 +65,7 @@ def filters(
 
 Filters = Annotated[Asked, Depends(filters)]
 Mark = Annotated[str, Query(max_length=40)]
-Place = Annotated[str, Query(max_length=600)]
+Place = Annotated[str, Query(max_length=600, pattern=r"^[A-Za-z0-9_-]*$")]
 
 
 @router.get("/inbox")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import get_args
+from dataclasses import replace
+from typing import Annotated, get_args
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import StreamingResponse
@@ -11,6 +12,8 @@ from sqlalchemy import select
 
 from console.access.permissions import Permission
 from console.access.require import require
+from console.access.visits import Current
+from console.reading.work import words_of_entry
 from console.storage import ledger as chain
 from console.storage.engine import Store
 from console.storage.tables import Entry
@@ -22,6 +25,7 @@ from models.ledger import Chain, Kind
 
 router = APIRouter(dependencies=[Depends(require(Permission.READ_LEDGER))], include_in_schema=False)
 
+Reader = Annotated[Current, Depends(require(Permission.READ_LEDGER))]
 #: Faults that a page names.
 MOST_FAULTS = 20
 ENTRIES: Table[Entry] = Table(
@@ -58,8 +62,15 @@ ENTRIES: Table[Entry] = Table(
             sql=Entry.alert_id,
         ),
         Column(
-            name="body",
+            name="words",
             title="What happened",
+            value=lambda row: words_of_entry(row.kind, row.body),
+            wide=True,
+            sort=False,
+        ),
+        Column(
+            name="body",
+            title="The entry itself",
             value=lambda row: row.body.decode("utf-8", "replace"),
             wide=True,
             sort=False,
@@ -70,22 +81,22 @@ ENTRIES: Table[Entry] = Table(
 
 
 @router.get("/ledger")
-def ledger(request: Request, session: Reading) -> Response:
+def ledger(request: Request, reader: Reader, session: Reading) -> Response:
     """The newest entries first."""
     page = Page(request, "ledger.html", "Ledger")
-    page.table(ENTRIES, Selected(session, select(Entry), Entry.seq))
+    page.table(_table(reader), Selected(session, select(Entry), Entry.seq))
     return page.answer(head=chain.head(session), verdict=None)
 
 
 @router.get("/ledger/verify")
-def verify(request: Request, session: Reading) -> Response:
+def verify(request: Request, reader: Reader, session: Reading) -> Response:
     """Every entry checked against the one before it, as `./probewatch ledger verify` does with a file."""
     checked = Chain()
     for number, entry in enumerate(chain.entries(session), 1):
         checked.take(number, entry)
     checked.end()
     page = Page(request, "ledger.html", "Ledger", way="/ledger")
-    page.table(ENTRIES, Selected(session, select(Entry), Entry.seq))
+    page.table(_table(reader), Selected(session, select(Entry), Entry.seq))
     return page.answer(head=chain.head(session), verdict=checked, most=MOST_FAULTS)
 
 
@@ -98,6 +109,13 @@ def export(request: Request) -> StreamingResponse:
         media_type="application/jsonl",
         headers={"Content-Disposition": 'attachment; filename="ledger.jsonl"'},
     )
+
+
+def _table(reader: Current) -> Table[Entry]:
+    """Links only for those who may follow them: an auditor reads the ledger alone."""
+    if reader.may(Permission.READ_ALERTS):
+        return ENTRIES
+    return replace(ENTRIES, columns=[replace(column, link=None) for column in ENTRIES.columns])
 
 
 def _lines(store: Store) -> Iterator[bytes]:

@@ -42,7 +42,7 @@ CLAUSES: Table[InForce] = Table(
             value=lambda one: one.clause.severity,
             filter="choice",
             choices=SEVERITIES[::-1],
-            order=lambda one: SEVERITIES.index(one.clause.severity),
+            rank=lambda one: SEVERITIES.index(one.clause.severity),
         ),
         Column(
             name="from",

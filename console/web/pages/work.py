@@ -49,7 +49,7 @@ def assign(
 ) -> Response:
     """Give an alert to somebody else; to nobody when no name is given."""
     name = assignee.strip().casefold() or None
-    if name is not None and not _works(session, name):
+    if name is not None and not works(session, name):
         words = f"There is no account {name} that may work on alerts."
         wrong = Wrong("assign", words, {"assignee": assignee}, 422)
         return shown(request, session, configured, current, now, alert_id, wrong)
@@ -131,7 +131,8 @@ def _morning(day: str, reference: Reference, agency: str | None) -> datetime | N
         return None
 
 
-def _works(session: Session, name: str) -> bool:
+def works(session: Session, name: str) -> bool:
+    """Whether there is an account of this name that may work on alerts."""
     account = session.scalar(select(AccountRow).where(AccountRow.name == name))
     if account is None or account.disabled_at is not None:
         return False

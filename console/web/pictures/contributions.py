@@ -20,7 +20,7 @@ def contributions_picture(parts: Sequence[Part], threshold: float) -> Picture:
     at = Scale(0, most, LEFT, RIGHT)
     drawn = []
     rows = [("Sum", total)]
-    rows += [(f"{part.detector}, {day_text(part.day.toordinal())}", part.worth) for part in ordered]
+    rows += [(f"{day_text(part.day.toordinal())}: {part.detector}", part.worth) for part in ordered]
     for place, (name, worth) in enumerate(rows):
         y = TOP + place * ROW
         short = name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from console.reading.history import Week
+from console.reading.history import LEAST, PAST, Week
 from console.web.pictures.base import Picture, Scale, area, diamond, line, numbers, rect, steps, text, upright
 from models.wording import day_text, figure, plural
 
@@ -48,9 +48,8 @@ def history_picture(weeks: Sequence[Week], *, of: str) -> Picture:
         title=f"Searches of {of}, week by week",
         description=(
             f"{plural(sum(week.searches for week in shown), 'search')} in {plural(len(shown), 'week')}, "
-            f"most in one week {max((week.searches for week in shown), default=0)}. The shaded range holds "
-            f"nine tenths of the 26 weeks before, the line is their median. "
-            f"Diamonds mark {plural(alerts, 'alert')}."
+            f"most in one week {max((week.searches for week in shown), default=0)}. {_usual(bool(known))} "
+            f"Diamonds mark weeks with alerts, {plural(alerts, 'alert')} in all."
         ),
         height=BOTTOM + 28,
         parts=parts,
@@ -66,3 +65,9 @@ def history_picture(weeks: Sequence[Week], *, of: str) -> Picture:
         ),
         rows=[(w.begin, w.searches, w.usual, w.low, w.high, w.alerts) for w in shown],
     )
+
+
+def _usual(known: bool) -> str:
+    if not known:
+        return f"Fewer than {LEAST} weeks before are known, so nothing is shown to compare with."
+    return f"The shaded range holds nine tenths of the {PAST} weeks before, the line is their median."

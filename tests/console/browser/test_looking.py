@@ -167,5 +167,6 @@ def test_an_auditor_reads_the_ledger_and_nothing_else(window: Desk) -> None:
     page = window.open("/", Role.AUDITOR)
     expect(page.locator("h1")).to_have_text("Ledger")
     expect(page.locator(".ways a")).to_have_count(1)
+    expect(page.locator("#table-ledger td a")).to_have_count(0)
     page.get_by_role("link", name="Verify now").click()
     expect(page.locator(".note.good")).to_contain_text("The ledger is whole")
