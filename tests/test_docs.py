@@ -10,6 +10,7 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 import typer
+from prometheus_client import generate_latest
 from typer.testing import CliRunner
 
 from console.settings import CONSOLE_PREFIX, ConsoleSettings
@@ -21,6 +22,7 @@ from streams.adapters import adapters
 from streams.counting import exposition
 from streams.documentation import BLOCKS, UnknownBlock, events, filled, outdated
 from streams.documentation.tables import attribute_docs, table
+from streams.metrics import OVERSIGHT
 from streams.settings import PREFIX, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -180,7 +182,8 @@ def test_settings_and_series_that_are_named_exist(page: Path) -> None:
     settings |= {CONSOLE_PREFIX + field.upper() for field in ConsoleSettings.model_fields}
     for name in re.findall(rf"{PREFIX}[A-Z_]*", text):
         assert name in settings | {PREFIX, CONSOLE_PREFIX}, f"there is no setting {name}"
-    known = set(re.findall(r"^# TYPE (\S+)", exposition()[0].decode(), re.MULTILINE))
+    pages = exposition()[0] + generate_latest(OVERSIGHT)
+    known = set(re.findall(r"^# TYPE (\S+)", pages.decode(), re.MULTILINE))
     for name in re.findall(r"`(probewatch_\w+)`", text):
         family = re.sub(r"_(bucket|count|sum)$", "", name)
         assert {name, f"{name}_total", family} & known, f"there is no series {name}"

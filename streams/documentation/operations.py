@@ -82,7 +82,7 @@ def _limits(schema: dict[str, Any]) -> str:
 
 
 def metric_table() -> str:
-    """Every series that a worker exports."""
+    """Every series that a worker or the console exports."""
     rows = []
     for series in vars(metrics).values():
         if isinstance(series, MetricWrapperBase):
