@@ -19,7 +19,7 @@ def table_of(figure: Figure, name: str | None = None) -> Table[Row]:
     ]
     for place, title in enumerate(figure.head):
         columns.append(
-            Column(name=f"c{place}", title=title, kind="number", value=_told(place), order=_count(place))
+            Column(name=f"c{place}", title=title, kind="number", value=_told(place), rank=_count(place))
         )
     return Table(name=name or figure.name, caption=figure.title, columns=columns)
 

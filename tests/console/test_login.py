@@ -469,5 +469,6 @@ def test_a_new_password_ends_other_sessions(console: FastAPI) -> None:
 
 
 def test_htmx_is_told_where_to_go(console: FastAPI) -> None:
-    answer = Browser(console).get("/account", headers={"HX-Request": "true"})
+    part = {"HX-Request": "true", "HX-Current-URL": "http://testserver/account"}
+    answer = Browser(console).get("/account", headers=part)
     assert (answer.status_code, answer.headers["hx-redirect"]) == (401, "/login?next=%2Faccount")
