@@ -15,6 +15,7 @@ COPY LICENSE ./
 COPY config ./config
 COPY models ./models
 COPY streams ./streams
+COPY analysis ./analysis
 COPY bench ./bench
 
 ENV PATH=/venv/bin:$PATH \
