@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -85,8 +86,8 @@ def with_stanza(text: str, stanza: str, name: str) -> str:
     Raises:
         NameRefused: the stanzas are not written one below the other.
     """
-    root = yaml.compose(text)
-    stanzas = next((value for key, value in root.value if key.value == "detectors"), None)
+    root: Any = yaml.compose(text)
+    stanzas = next((value for key, value in root.value if key.value == "detectors"), None) if root else None
     if stanzas is None or stanzas.flow_style or not stanzas.value:
         raise NameRefused("config/detectors.yaml has no list of stanzas under `detectors:` to add one to")
     indent = " " * stanzas.value[0][0].start_mark.column
