@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from math import inf
 from typing import Literal
 
 import msgspec
@@ -77,7 +79,7 @@ class Models:
         )
 
     def take(self, number: int, by: str, change: Change) -> None:
-        """Apply a change. Raises NotAllowed, and then nothing has changed."""
+        """Apply a change. Raises NotAllowed; then these models are to be thrown away."""
         if change.action == "trained":
             if change.model in self.by_digest:
                 raise NotAllowed(f"{change.model[:12]} is in the registry already")
@@ -92,6 +94,10 @@ class Models:
         if after != before:
             if change.since is None:
                 raise NotAllowed(f"{change.action} changes what serves, and does not say since when")
+            last = max((one.since for one in self.statements if one.stanza == change.stanza), default=-inf)
+            if change.since < last:
+                moment = datetime.fromtimestamp(last, UTC)
+                raise NotAllowed(f"the change before holds from {moment:%Y-%m-%dT%H:%M:%SZ} on; not before that")
             self.statements = known(
                 [*self.statements, Statement(number, change.since, change.stanza, *after)]
             )

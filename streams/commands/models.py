@@ -314,7 +314,7 @@ def _drift(
     side = measured(frame, champion, read_artefact(shelf.folder, champion), found.stanza.alpha)
     console.print(
         f"{stanza}, {champion[:12]} on {len(frame):,} profiles: largest stability index "
-        f"{side.largest_stability_index:.2f}, {side.calibration_ratio:.2f} times as many p-values up to 0.05 as due"
+        f"{side.largest_stability_index:.2f}; share of p-values up to 0.05 over 0.05: {side.calibration_ratio:.2f}"
     )
     problems = []
     if side.largest_stability_index > DRIFTED:
