@@ -125,14 +125,14 @@ def read_manifest(folder: Path, digest: str) -> Manifest:
 
 def read_artefact(folder: Path, digest: str) -> TrainedModel:
     """An artefact, every byte checked before anything is made of it. Raises ArtefactRefused."""
-    # Statistics are loaded only where there are models.
-    from models.statistics.profiles import FEATURES
+    # Loads statistics, which are wanted only where there are models.
+    from models.detectors.trained_profile import TrainedProfile
 
     manifest = read_manifest(folder, digest)
     raw = _bytes(folder / "artefacts" / digest / MODEL, digest, MOST_MODEL)
     if hashlib.sha256(raw).hexdigest() != manifest.model_sha256:
         raise ArtefactRefused("tampered", f"the model of {digest} was changed; put back the original")
-    if manifest.features != tuple(FEATURES):
+    if manifest.features != TrainedProfile.features:
         raise ArtefactRefused("unfit", f"{digest} was trained on other features; train a model anew")
     model = TrainedModel(manifest, _unpacked(raw, digest))
     try:

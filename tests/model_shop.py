@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from analysis.loading import bench
 from analysis.registry.changes import Change
@@ -102,7 +102,8 @@ def open_shop(folder: Path) -> Shop:
 def crown(shop: Shop, digest: str, since: float, *, only_shadow: bool = False) -> int:
     """Put a model into shadow and, with a comparison and two people, into service for days that end after
     `since`; the number of the last entry."""
-    registry, say = shop.registry, {"stanza": STANZA, "model": digest}
+    registry = shop.registry
+    say: dict[str, Any] = {"stanza": STANZA, "model": digest}
     entry, models = registry.change("analyst-1", Change(action="shadowed", since=since, **say))
     if only_shadow:
         return entry.seq

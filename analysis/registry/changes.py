@@ -96,8 +96,8 @@ class Models:
                 raise NotAllowed(f"{change.action} changes what serves, and does not say since when")
             last = max((one.since for one in self.statements if one.stanza == change.stanza), default=-inf)
             if change.since < last:
-                moment = datetime.fromtimestamp(last, UTC)
-                raise NotAllowed(f"the change before holds from {moment:%Y-%m-%dT%H:%M:%SZ} on; not before that")
+                moment = f"{datetime.fromtimestamp(last, UTC):%Y-%m-%dT%H:%M:%SZ}"
+                raise NotAllowed(f"the change before holds from {moment} on, and this one not before that")
             self.statements = known(
                 [*self.statements, Statement(number, change.since, change.stanza, *after)]
             )

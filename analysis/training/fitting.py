@@ -43,7 +43,7 @@ def isolation_forest() -> Any:
     """Combinations that random cuts set apart soon (Liu, Ting & Zhou 2008)."""
     from sklearn.ensemble import IsolationForest
 
-    return _pipeline(IsolationForest(n_estimators=128, random_state=0))
+    return _pipeline(IsolationForest(n_estimators=64, random_state=0))
 
 
 def gaussian_mixture() -> Any:

@@ -68,6 +68,8 @@ class TrainedProfile(PeerProfile):
 
     function = "trained_profile"
     settings_type = TrainedProfileSettings
+    #: What a model is given, in this order.
+    features = tuple(FEATURES)
     #: As `peer_profile` without its past scores; classes of features, and a name for the shadow.
     bytes_per_key = PeerProfile.bytes_per_key + 160
 

@@ -314,7 +314,7 @@ def _drift(
     side = measured(frame, champion, read_artefact(shelf.folder, champion), found.stanza.alpha)
     console.print(
         f"{stanza}, {champion[:12]} on {len(frame):,} profiles: largest stability index "
-        f"{side.largest_stability_index:.2f}; share of p-values up to 0.05 over 0.05: {side.calibration_ratio:.2f}"
+        f"{side.largest_stability_index:.2f}; small p-values: {side.calibration_ratio:.2f} of what is due"
     )
     problems = []
     if side.largest_stability_index > DRIFTED:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,8 +49,9 @@ def send(live: Live, first: int, last: int, *, close: bool = False) -> int:
     file = live.folder / f"part-{first}.jsonl"
     file.write_bytes(b"\n".join(lines) + b"\n")
     nowhere = {"PROBEWATCH_MODELS_DIR": str(live.folder / "none")}
-    words = ["produce", file, *([] if close else ["--no-close"])]
-    sent = command(*words, environment=live.environment | nowhere)
+    sent = command(
+        "produce", file, "--close" if close else "--no-close", environment=live.environment | nowhere
+    )
     assert sent.returncode == 0, sent.stderr
     return len(lines)
 
@@ -100,7 +102,7 @@ def test_from_shadow_to_champion_and_back_without_a_restart(live: tuple[Live, Sh
 
         # Two people, while the worker runs.
         comparison = next((shop.models / "comparisons").glob("*.json")).stem
-        say = {"stanza": STANZA, "model": shop.mixture, "comparison": comparison}
+        say: dict[str, Any] = {"stanza": STANZA, "model": shop.mixture, "comparison": comparison}
         shop.registry.change("analyst-1", Change(action="asked", **say))
         entry, _ = shop.registry.change("reviewer-1", Change(action="approved", since=week(SECOND), **say))
         serves(kafka, worker, entry.seq)
