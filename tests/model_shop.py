@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -72,10 +73,17 @@ class Shop(NamedTuple):
         return self.config.parent / "events.jsonl"
 
 
+@cache
+def rows(config: Path, file: Path) -> tuple[Any, int]:
+    """The features of a file and the number of its searches, made once."""
+    found = bench(config, None, STANZA)
+    return features([file], found.reference, found.stanza.minimum_searches)
+
+
 def trained(config: Path, models: Path, file: Path, algorithm: str) -> Trained:
     """A pipeline of the first weeks of a file."""
     found = bench(config, models, STANZA)
-    frame, searches = features([file], found.reference, found.stanza.minimum_searches)
+    frame, searches = rows(config, file)
     last = datetime.fromtimestamp(week(LEARNED), UTC).date().isoformat()
     return fit(
         frame[frame["sunday"] <= last], algorithm, data_sha256="0" * 64, searches=searches,
@@ -108,7 +116,7 @@ def crown(shop: Shop, digest: str, since: float, *, only_shadow: bool = False) -
     if only_shadow:
         return entry.seq
     found = bench(shop.config, shop.models, STANZA)
-    frame, _ = features([shop.log()], found.reference, found.stanza.minimum_searches)
+    frame, _ = rows(shop.config, shop.log())
     champion = models.champion(STANZA)
     made = compare(
         frame, STANZA, (digest, read_artefact(shop.models, digest)),
@@ -121,9 +129,3 @@ def crown(shop: Shop, digest: str, since: float, *, only_shadow: bool = False) -
         "reviewer-1", Change(action="approved", comparison=comparison, since=since, **say)
     )
     return entry.seq
-
-
-def day_of(moment: float) -> str:
-    """The day before a moment, as sentences write it: the Sunday that ended then."""
-    when = datetime.fromtimestamp(moment, UTC) - timedelta(days=1)
-    return f"{when.day} {when:%B %Y}"

@@ -263,6 +263,7 @@ def check(
     With --input also: do the features of the champions still fall where they fell in training, and are
     their p-values calibrated?
     """
+    from models.serving import ArtefactRefused
     from streams.artefacts import read_artefact
     from streams.serving import read_pointer
 
@@ -275,8 +276,6 @@ def check(
             problems.append("serving.json is not what the registry says; --repair writes it anew")
     except ValueError as error:
         problems.append(str(error))
-    from models.serving import ArtefactRefused
-
     for one in shelf.models.by_digest.values():
         try:
             if one.state != "retired":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ from analysis.registry.changes import Change
 from models.alert import Alert
 from models.detectors import settings_types
 from models.pipeline import Standing
+from models.ticking import Ticker
 from streams.broker import EmbeddedBroker
 from streams.commands.config import SHIPPED
 from streams.configuration import load
 from streams.demo.worker import Worker, free_port, wait_until_ready
+from streams.produce import Pace, Sender, connect, outgoing, pump
 from streams.serving import POINTER
 from streams.stages import pipeline
 from tests.live import Live, command, eventually
@@ -44,15 +47,16 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Live, Shop]
 
 
 def send(live: Live, first: int, last: int, *, close: bool = False) -> int:
-    """Some weeks of the log through `produce`, whose own ticks say nothing of models."""
+    """Some weeks of the log as `produce` sends them; its own ticks say nothing of models."""
     lines = log_of_weeks(first, last)
     file = live.folder / f"part-{first}.jsonl"
     file.write_bytes(b"\n".join(lines) + b"\n")
-    nowhere = {"PROBEWATCH_MODELS_DIR": str(live.folder / "none")}
-    sent = command(
-        "produce", file, "--close" if close else "--no-close", environment=live.environment | nowhere
-    )
-    assert sent.returncode == 0, sent.stderr
+    ticker, topic = Ticker(sources=["feed"]), live.settings.topic_prefix + "searches.raw"
+    producer = connect(live.settings.connection(), topic)
+    with Sender(producer, topic, file.with_suffix(".unsent")) as sender:
+        deque(pump(outgoing([file], ticker, close=close), sender, Pace(), ticker), maxlen=0)
+    producer.close()
+    assert sender.delivery.complete, sender.delivery.faults
     return len(lines)
 
 

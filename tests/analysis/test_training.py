@@ -36,7 +36,7 @@ from streams.__main__ import app
 from streams.artefacts import ArtefactFolder, read_artefact
 from streams.serving import POINTER, Pointer, read_pointer
 from tests.logs import LATENESS, SOURCES, Log, Plan, reference
-from tests.model_shop import STANZA, Shop, crown, log_of_weeks, open_shop, week
+from tests.model_shop import STANZA, Shop, crown, log_of_weeks, open_shop, rows, week
 from tests.plain_models import NIGHTS, PlainModels
 
 PLAN = Plan("city", rate=4, burst_day=20, quiet_from=15, favourite=1, missing=frozenset({12}), salt=9)
@@ -75,11 +75,11 @@ def test_training_sees_feature_by_feature_what_a_model_is_given_live() -> None:
         live.feed(arrived[first : first + 13])
     trained, kept = collecting(known, 2)
     trained.feed(Log(searches, 40).messages())
-    rows = frame(kept)
+    table = frame(kept)
     given = np.concatenate(artefacts.models[NIGHTS].seen)
-    assert len(rows) == len(given) > 8
+    assert len(table) == len(given) > 8
     for place, name in enumerate(FEATURES):
-        assert rows[name].to_numpy().tolist() == given[:, place].tolist(), name
+        assert table[name].to_numpy().tolist() == given[:, place].tolist(), name
     assert len({tuple(row) for row in given.tolist()}) > 4, "rows that are all alike would prove nothing"
 
 
@@ -87,7 +87,7 @@ def test_features_of_a_file_are_the_same_again(stocked: Shop) -> None:
     from analysis.loading import bench
 
     found = bench(stocked.config, stocked.models, STANZA)
-    one, number = features([stocked.log()], found.reference, 5)
+    one, number = rows(stocked.config, stocked.log())
     other, _ = features([stocked.log()], found.reference, 5)
     assert one.equals(other)
     assert number == len(log_of_weeks())
@@ -208,9 +208,7 @@ def test_a_model_that_scores_otherwise_than_it_says_is_refused(shop: Shop) -> No
 def test_an_artefact_is_there_whole_or_not_at_all(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = collecting(reference(SOURCES), 1)
-    assert not rows[1]
-    found = features([shop.log()], reference(SOURCES), 5)[0]
+    found = rows(shop.config, shop.log())[0]
     trained = fit(found, "gaussian_mixture", data_sha256="0" * 64, searches=1, minimum_searches=5)
 
     def full(self: Path, target: Path) -> Path:
@@ -227,14 +225,14 @@ def test_an_artefact_is_there_whole_or_not_at_all(
 
 
 def test_too_short_a_log_is_refused_with_what_it_has(stocked: Shop) -> None:
-    found, _ = features([stocked.log()], reference(SOURCES), 5)
+    found, _ = rows(stocked.config, stocked.log())
     few = found[found["sunday"] <= "2021-05-30"]
     with pytest.raises(TooFewRows, match="200 of each are needed"):
         fit(few, "isolation_forest", data_sha256="", searches=0, minimum_searches=5)
 
 
 def test_a_comparison_needs_time_that_no_model_has_seen(stocked: Shop) -> None:
-    found, _ = features([stocked.log()], reference(SOURCES), 5)
+    found, _ = rows(stocked.config, stocked.log())
     model = read_artefact(stocked.models, stocked.forest)
     seen = found[found["sunday"] <= model.manifest.calibrated[1]]
     with pytest.raises(NothingHeldOut, match="0 Sundays of the log"):
