@@ -11,12 +11,11 @@ from models.detectors import settings_types
 from models.detectors.trained_profile import TrainedProfile, TrainedProfileSettings
 from models.reference import Reference
 from models.spelling import did_you_mean
+from streams.commands.config import SHIPPED
 from streams.configuration import load
 from streams.exits import Stop
 from streams.settings import Settings, load_settings
 from streams.stages import pseudonyms, with_artefacts
-
-SHIPPED = Path(__file__).resolve().parents[1] / "config"
 
 
 class Bench(NamedTuple):

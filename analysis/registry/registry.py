@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from errno import ENOSPC
 from pathlib import Path
 
 import msgspec
@@ -57,10 +58,7 @@ class Registry:
             models = _folded(entries)
             models.take(head.seq + 1, by, change)
             entry = following(head, "model", by, body(change), at or datetime.now(UTC))
-            with (self.folder / FILE).open("ab") as stream:
-                stream.write(encode_entry(entry) + b"\n")
-                stream.flush()
-                os.fsync(stream.fileno())
+            self._append(encode_entry(entry) + b"\n")
             if self._sink is not None:
                 self._sink(entry)
             self._point(models)
@@ -70,6 +68,18 @@ class Registry:
         """Write the pointer file anew. Raises Damaged and OSError."""
         with self._locked():
             self._point(self.models())
+
+    def _append(self, line: bytes) -> None:
+        """Add a line whole or not at all: half of one would make the chain unreadable."""
+        with (self.folder / FILE).open("ab", buffering=0) as stream:
+            before = stream.tell()
+            try:
+                if stream.write(line) < len(line):
+                    raise OSError(ENOSPC, "only part of an entry could be written", stream.name)
+                os.fsync(stream.fileno())
+            except OSError:
+                stream.truncate(before)
+                raise
 
     def _point(self, models: Models) -> None:
         with whole_file(self.folder / POINTER) as stream:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pickle
 import shutil
 import zipfile
@@ -333,6 +334,23 @@ def test_the_registry_is_a_chain_that_anybody_can_check(shop: Shop) -> None:
         registry.models()
     with pytest.raises(Damaged):
         registry.change("analyst-1", Change(action="retired", since=2.0, stanza=STANZA, model=shop.forest))
+
+
+def test_an_entry_that_cannot_be_written_whole_is_not_there(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (shop.models / FILE).read_bytes()
+    change = Change(action="shadowed", since=1.0, stanza=STANZA, model=shop.forest)
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        shop.registry.change("analyst-1", change)
+    monkeypatch.undo()
+    assert (shop.models / FILE).read_bytes() == before
+    shop.registry.change("analyst-1", change)
 
 
 def test_a_model_is_named_by_how_its_digest_begins() -> None:
