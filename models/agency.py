@@ -26,6 +26,7 @@ from models.days import LocalDays
 from models.detectors.base import Detector, Found
 from models.packing import Mark, Pack
 from models.search import Search
+from models.serving import Statement, known
 from models.windows import Arrivals, Day, OpenDay
 
 NEVER = float("-inf")
@@ -39,6 +40,8 @@ class _State(Struct, array_like=True):
     """source_id -> watermark, epoch seconds."""
     absorbed: dict[str, int]
     """Partition of the raw log, in decimal, -> offset of the last search taken from it."""
+    statements: tuple[Statement, ...] = ()
+    """What was said about models, by number."""
 
 
 class _Intake:
@@ -57,6 +60,8 @@ class _Intake:
         self.new = np.zeros(self.size, np.bool_)
         self.late = np.zeros(self.size, np.bool_)
         self.marks: list[Mark] = []
+        self.statements: dict[int, list[Statement]] = {}
+        """By index of the mark that they come before."""
         for whole, start in zip(packs, self._starts, strict=False):
             origin, offsets = str(whole.origin), whole.offsets
             before = absorbed.get(origin, -1)
@@ -64,6 +69,8 @@ class _Intake:
             if len(offsets):
                 absorbed[origin] = max(before, int(offsets[-1]))
             self.late[[start + index for index in whole.late]] = True
+            for index, statement in whole.statements:
+                self.statements.setdefault(len(self.marks) + index, []).append(statement)
             self.marks += ((start + place, *mark) for place, *mark in whole.marks)  # type: ignore[misc]
         self.alerts: list[Alert] = []
         self.after: list[Search] = []
@@ -141,7 +148,9 @@ class Agency:
         intake = _Intake(packs, self._days, state.absorbed)
         self._changed.add("state")
         first = 0
-        for place, source_id, watermark in intake.marks:
+        for index, (place, source_id, watermark) in enumerate(intake.marks):
+            if index in intake.statements:
+                self._serve(intake.statements[index])
             if watermark <= state.marks.get(source_id, NEVER):
                 continue
             state.marks[source_id] = watermark
@@ -156,6 +165,12 @@ class Agency:
         self._accept(intake, first, intake.size)
         self._counts["judged", ""] += int(intake.new.sum())
         return intake.alerts, intake.after, intake.repeats
+
+    def _serve(self, statements: Iterable[Statement] = ()) -> None:
+        """Keep what is said about models, and let the detectors know all of it."""
+        self._state.statements = known([*self._state.statements, *statements])
+        for detector in self._detectors:
+            detector.statements = self._state.statements
 
     def counts(self) -> Mapping[tuple[str, str], int]:
         """What is to be counted since the last call, as in `models.stage.Output`: searches judged, p-values
@@ -285,6 +300,8 @@ class Agency:
             if detector.p_values.some:
                 for place, count in detector.p_values.take(detector.tested(day)).items():
                     self._counts["p_values", f"{named.name}|{place}"] += count
+            for (what, label), count in detector.counts().items():
+                self._counts[what, "|".join(filter(None, (named.name, label)))] += count
             detector.told(day, said)
             tell(named, said)
         for detector, named in self._weighers:
@@ -391,6 +408,7 @@ class Agency:
             except ValueError as error:
                 raise ValueError(f"detector {detector.name}: {error}") from error
         self._draw_lines()
+        self._serve()
         again = [Arrivals(day, 0, np.arange(len(day))) for _, day in sorted(self._open.items())]
         for observe, _ in self._observers:
             for _ in observe(again):

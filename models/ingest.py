@@ -22,6 +22,7 @@ from models.packing import Packing, encode_pack
 from models.pseudonym import Pseudonyms
 from models.reference import Reference
 from models.search import MAX_CLOCK_LEAD, STAFF_FIELDS, Refusal, Search, Tick, encode_search
+from models.serving import Statement, known
 from models.source import NEVER, SourceLog
 from models.stage import Message, Output, Record
 
@@ -54,10 +55,13 @@ class DeadLetter(Struct, kw_only=True):
 
 
 class _Registry(Struct, array_like=True):
-    """What the stage keeps besides the logs: whom each source feeds, and the marks handed on."""
+    """What the stage keeps besides the logs: whom each source feeds, the marks handed on, what was said
+    about models, and up to which number each agency knows it."""
 
     feeds: dict[str, list[str]]
     marked: dict[str, float]
+    statements: tuple[Statement, ...] = ()
+    told: dict[str, int] = {}
 
 
 class IngestStage:
@@ -150,6 +154,8 @@ class IngestStage:
                     self._refuse(output, record, fault)
                     continue
                 ticks += 1
+                if event.models:
+                    self._note(event.models)
                 self._tick(packs, output, event)
             else:
                 self._refuse(output, record, event)  # type: ignore[arg-type]
@@ -186,6 +192,14 @@ class IngestStage:
             pack = packs[agency_id] = Packing(agency_id, self._partition)
         return pack
 
+    def _note(self, said: Sequence[Statement]) -> None:
+        """Keep what is new about models. Agencies hear of it with the next mark: no day closes before."""
+        newest = max((one.number for one in self._registry.statements), default=0)
+        fresh = [one for one in said if one.number > newest]
+        if fresh:
+            self._registry.statements = known([*self._registry.statements, *fresh])
+            self._registry_changed = True
+
     def _tick(self, packs: dict[str, Packing], output: Output, tick: Tick) -> None:
         at = tick.tick.timestamp()
         named = tick.source_id is not None
@@ -212,7 +226,16 @@ class IngestStage:
             self._registry_changed = True
             for agency_id in self._registry.feeds.get(source_id, ()):
                 pack = self._pack(packs, agency_id)
+                self._tell(pack)
                 pack.marks.append((len(pack.searches), source_id, step))
+
+    def _tell(self, pack: Packing) -> None:
+        """Let an agency know what was said about models, before its next mark."""
+        registry, agency_id = self._registry, pack.agency_id
+        for statement in registry.statements:
+            if statement.number > registry.told.get(agency_id, 0):
+                pack.statements.append((len(pack.marks), statement))
+                registry.told[agency_id] = statement.number
 
     def _refuse(self, output: Output, record: Record, refusal: Refusal | None) -> None:
         assert refusal is not None

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from models.columns import Columns, Ints, Packed, Rows, Table, pack, unpack
 from models.search import Search
+from models.serving import Statement
 
 #: Most bytes of a record, unless one search alone has more. Kafka's own limit is 1 MiB.
 MOST_BYTES = 900_000
@@ -36,6 +37,8 @@ class Pack:
     """Indexes of the searches that came too late to be counted."""
     marks: list[Mark]
     """(place, source_id, watermark in epoch seconds): known once so many searches have been taken."""
+    statements: list[tuple[int, Statement]] = field(default_factory=list)
+    """What serves, each before the mark of that index."""
 
 
 @dataclass
@@ -49,6 +52,7 @@ class Packing:
     times: list[float] = field(default_factory=list)
     late: list[int] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
+    statements: list[tuple[int, Statement]] = field(default_factory=list)
 
     def finish(self) -> Pack:
         """What has been gathered, as columns."""
@@ -59,6 +63,7 @@ class Packing:
             Columns.of(self.searches, self.times),
             self.late,
             self.marks,
+            self.statements,
         )
 
 
@@ -71,6 +76,7 @@ class _Wire(Struct, array_like=True):
     searches: Packed
     late: list[int]
     marks: list[Mark]
+    statements: list[tuple[int, Statement]] = []
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -81,7 +87,9 @@ def encode_pack(whole: Pack) -> list[bytes]:
     """One record, or several where one would be too large for Kafka."""
     offsets = whole.offsets.astype("<i8").tobytes()
     searches = pack(whole.searches)
-    value = _encode(_Wire(whole.agency_id, whole.origin, offsets, searches, whole.late, whole.marks))
+    value = _encode(
+        _Wire(whole.agency_id, whole.origin, offsets, searches, whole.late, whole.marks, whole.statements)
+    )
     if len(value) <= MOST_BYTES or len(whole.offsets) < 2:
         return [value]
     half = len(whole.offsets) // 2
@@ -90,10 +98,14 @@ def encode_pack(whole: Pack) -> list[bytes]:
 
 def _part(whole: Pack, first: int, end: int) -> Pack:
     """The searches from `first` up to `end`. A mark belongs behind the search that it follows."""
+    kept = [
+        index
+        for index, (place, _, _) in enumerate(whole.marks)
+        if first < place <= end or place == first == 0
+    ]
     marks = [
         (place - first, source_id, watermark)
-        for place, source_id, watermark in whole.marks
-        if first < place <= end or place == first == 0
+        for place, source_id, watermark in (whole.marks[index] for index in kept)
     ]
     return Pack(
         whole.agency_id,
@@ -102,6 +114,7 @@ def _part(whole: Pack, first: int, end: int) -> Pack:
         Rows(whole.searches, np.arange(first, end)),
         [index - first for index in whole.late if first <= index < end],
         marks,
+        [(kept.index(index), statement) for index, statement in whole.statements if index in kept],
     )
 
 
@@ -115,4 +128,4 @@ def decode_pack(value: bytes) -> Pack:
         raise ValueError(f"not a pack of searches: {error}") from error
     if len(offsets) != len(searches):
         raise ValueError(f"not a pack of searches: {len(offsets)} offsets for {len(searches)} searches")
-    return Pack(wire.agency_id, wire.origin, offsets, searches, wire.late, wire.marks)
+    return Pack(wire.agency_id, wire.origin, offsets, searches, wire.late, wire.marks, wire.statements)

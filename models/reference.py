@@ -11,6 +11,7 @@ from msgspec import Struct
 from models.calendar import Calendar
 from models.policy import Register
 from models.roster import Roster
+from models.serving import Artefacts, NoArtefacts
 from models.tools import ToolRegister
 
 
@@ -47,6 +48,8 @@ class Reference:
     calendar: Calendar = field(default_factory=Calendar)
     policy: Register = field(default_factory=Register)
     digest: str = ""
+    artefacts: Artefacts = field(default_factory=NoArtefacts)
+    """Trained models; which of them judge is said in the log (`models.serving`)."""
 
     def agency(self, agency_id: str) -> Agency:
         """The agency's entry, else the entry "*", else one in UTC without policies."""

@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from models.serving import Statement
+
 #: How far ahead of its arrival a search may claim to be before its clock is called wrong, seconds.
 MAX_CLOCK_LEAD = 24 * 3600.0
 #: Largest accepted message, bytes. A search without an image is well under 2 kB.
@@ -129,11 +131,13 @@ class Tick(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True, omit_d
     """The passing of time as a message: `tick` is the time; without a source it is for all.
 
     `end` says that a file ends here: windows may close, but nothing is missing from what follows.
+    `models` are the statements about trained models that whoever sends the tick knows.
     """
 
     tick: Instant
     source_id: Identifier | None = None
     end: bool = False
+    models: Annotated[tuple[Statement, ...], Meta(max_length=20)] = ()
 
 
 class Refusal(Struct, kw_only=True, frozen=True, omit_defaults=True):

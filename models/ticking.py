@@ -6,7 +6,7 @@ ticks at the same places. This module decides where; the callers only write them
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from models.days import instant
 from models.search import Identifier, Instant, Tick
+from models.serving import Statement
 
 #: Event time between two ticks of one source, seconds.
 EVERY_SECONDS = 6 * 3600.0
@@ -71,14 +72,19 @@ class Ticker:
         *,
         sources: Iterable[str] = (),
         close_after_seconds: float = CLOSE_AFTER_SECONDS,
+        models: Sequence[Statement] = (),
     ) -> None:
-        """Raises ValueError when `every_seconds` is not positive or `close_after_seconds` negative."""
+        """`models` are the statements that the ticks carry.
+
+        Raises ValueError when `every_seconds` is not positive or `close_after_seconds` negative.
+        """
         if not every_seconds > 0:
             raise ValueError(f"every_seconds must be above 0, not {every_seconds}")
         if not close_after_seconds >= 0:
             raise ValueError(f"close_after_seconds must not be below 0, not {close_after_seconds}")
         self.every_seconds = every_seconds
         self.close_after_seconds = close_after_seconds
+        self._models = tuple(models)
         self._sources = sorted(set(sources))
         self._known = set(self._sources)
         self._largest = float("-inf")
@@ -138,7 +144,7 @@ class Ticker:
 
     def _to_all(self, seconds: float, *, end: bool = False) -> list[Tick]:
         now = instant(seconds)
-        return [Tick(tick=now, source_id=source, end=end) for source in self._sources]
+        return [Tick(tick=now, source_id=source, end=end, models=self._models) for source in self._sources]
 
 
 def encode_tick(tick: Tick) -> bytes:

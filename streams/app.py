@@ -24,6 +24,7 @@ from streams.outbox import Outbox
 from streams.partition import StageKind
 from streams.permissions import explained
 from streams.refusals import RefusalLimit
+from streams.serving import Pointer
 from streams.settings import Settings
 from streams.ticks import send_ticks
 from streams.topics import kafka_name
@@ -110,7 +111,8 @@ def build_app(
     _task(app, "checkpoints", lambda: _look_after(app, health))
     if settings.ticks == "clock":
         raw = kafka_name(settings, "searches.raw")
-        _task(app, "ticks", lambda: send_ticks(app.assignment, outbox, raw, settings.tick_interval))
+        pointer = Pointer(settings.models_dir)
+        _task(app, "ticks", lambda: send_ticks(app.assignment, outbox, raw, settings.tick_interval, pointer))
     return app
 
 

@@ -112,6 +112,10 @@ def _count(agent: str, counts: Mapping[tuple[str, str], int]) -> None:
             _observe(metrics.P_VALUES.labels(detector), int(place), number, bound)
         elif name in ("budget_told", "budget_held"):
             metrics.BUDGET.labels(name.removeprefix("budget_")).inc(number)
+        elif name == "shadow_alerts":
+            metrics.SHADOW.labels(label).inc(number)
+        elif name == "models_refused":
+            metrics.MODELS_REFUSED.labels(*label.rsplit("|", 1)).inc(number)
         elif name in _PLAIN:
             _PLAIN[name].inc(number)
         else:
@@ -170,6 +174,11 @@ def show_figures(agent: str, partition: int, figures: Mapping[tuple[str, str], f
             agency = _agency(label.rstrip("|"))
             if agency != OTHERS:
                 metrics.CALENDAR.labels(agency).set(value)
+        elif name in _MODELS:
+            agency, detector, feature = label.split("|", 2)
+            if _agency(agency) != OTHERS:
+                place = (detector, agency, feature) if feature else (detector, agency)
+                _MODELS[name].labels(*place).set(value)
         elif name in _UNITS:
             agency, detector, unit = label.split("|", 2)
             if OTHERS not in (_agency(agency), _unit(f"{agency}|{unit}")):
@@ -186,6 +195,11 @@ def show_figures(agent: str, partition: int, figures: Mapping[tuple[str, str], f
 _UNITS: dict[str, Gauge] = {
     "unit_observed": metrics.UNIT_OBSERVED,
     "unit_expected": metrics.UNIT_EXPECTED,
+}
+_MODELS: dict[str, Gauge] = {
+    "model_serving": metrics.MODEL_SERVING,
+    "model_stability": metrics.MODEL_STABILITY,
+    "model_calibration": metrics.MODEL_CALIBRATION,
 }
 
 
@@ -207,7 +221,7 @@ def forget_partition(agent: str, partition: int) -> None:
 
 _OF_STAGE: dict[str, tuple[Gauge, ...]] = {
     "ingest": (metrics.SOURCE_WATERMARK, metrics.SOURCE_LATEST),
-    "watch": (metrics.UNIT_OBSERVED, metrics.UNIT_EXPECTED, metrics.CALENDAR),
+    "watch": (metrics.UNIT_OBSERVED, metrics.UNIT_EXPECTED, metrics.CALENDAR, *_MODELS.values()),
 }
 
 

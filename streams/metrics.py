@@ -196,6 +196,39 @@ BUDGET_PROMISED = _gauge(
     "budget_promised_alerts", "False alerts a day of an agency that the budget promises at most."
 )
 
+# Trained models
+
+SHADOW = _counter(
+    "shadow_alerts_total",
+    "Findings of models in shadow, which nobody is told. To be compared with the champion's alerts.",
+    "detector",
+)
+MODELS_REFUSED = _counter(
+    "models_refused_total",
+    "Times that a model was missing, changed, untrusted or unfit, and the one before it went on.",
+    "detector",
+    "reason",
+)
+MODEL_SERVING = _gauge(
+    "model_serving_number",
+    "Number of the registry's entry by which the champion judged the last Sunday.",
+    "detector",
+    "agency",
+)
+MODEL_STABILITY = _gauge(
+    "model_stability_index",
+    "Population stability index of a feature of the champion against its training; above 0.25: train anew.",
+    "detector",
+    "agency",
+    "feature",
+)
+MODEL_CALIBRATION = _gauge(
+    "model_calibration_ratio",
+    "Share of the champion's p-values up to 0.05, over 0.05: near 1 when it is calibrated.",
+    "detector",
+    "agency",
+)
+
 # The worker
 
 PARTITIONS = _gauge("partitions", "Partitions this worker owns.", "agent")

@@ -101,6 +101,10 @@ class Settings(BaseSettings):
     web_host: str = Field("127.0.0.1", description="Address of /metrics, /healthz and /readyz.")
     web_port: int = Field(6066, ge=0, le=65535, description="Their port; 0 takes a free one and prints it.")
     data_dir: Path = Field(Path("data"), description="Folder for what a worker keeps on disk.")
+    models_dir: Path = Field(
+        Path("data/models"),
+        description="Folder of trained models and their registry; the same one for all workers and analysts.",
+    )
     config_dir: Path = Field(
         Path(__file__).resolve().parents[1] / "config",
         description="Folder of detectors, policy and reference data.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 
 from models.detectors import discover
@@ -9,7 +11,9 @@ from models.ingest import IngestStage
 from models.panel import Chosen, Panel
 from models.pipeline import Pipeline
 from models.pseudonym import Pseudonyms
+from models.reference import Reference
 from models.watch import WatchStage
+from streams.artefacts import ArtefactFolder
 from streams.configuration import Configuration
 from streams.partition import StageKind
 from streams.settings import Settings
@@ -40,10 +44,15 @@ def chosen(configuration: Configuration) -> list[Chosen]:
     ]
 
 
+def with_artefacts(settings: Settings, configuration: Configuration) -> Reference:
+    """The reference data, and where the trained models are."""
+    return replace(configuration.reference, artefacts=ArtefactFolder(settings.models_dir))
+
+
 def pipeline(settings: Settings, configuration: Configuration) -> Pipeline:
     """Both stages in memory, for replay: the same code and settings as the workers'."""
     return Pipeline(
-        configuration.reference,
+        with_artefacts(settings, configuration),
         chosen(configuration),
         configuration.digest,
         pseudonyms=pseudonyms(settings),
@@ -53,7 +62,7 @@ def pipeline(settings: Settings, configuration: Configuration) -> Pipeline:
 
 def stage_kinds(settings: Settings, configuration: Configuration) -> tuple[StageKind, ...]:
     """Ingest and watch, each made anew for every partition."""
-    reference, digest = configuration.reference, configuration.digest
+    reference, digest = with_artefacts(settings, configuration), configuration.digest
     panel = Panel(chosen(configuration), reference)
     names = pseudonyms(settings)
 

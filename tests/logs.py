@@ -16,8 +16,10 @@ from models.pipeline import Pipeline, Standing
 from models.policy import Clause, Pack, Register
 from models.reference import Agency, Reference, Source
 from models.search import Search, Tick, encode_search
+from models.serving import Statement
 from models.stage import Message
 from models.ticking import encode_tick
+from tests.plain_models import SERVING, PlainModels
 
 START = datetime(2021, 3, 1, tzinfo=UTC).timestamp()
 DAY = 86_400.0
@@ -90,6 +92,7 @@ def reference(sources: Iterable[str] = (), timezone: str = "America/Los_Angeles"
             for day, area, size in DEMONSTRATIONS
         ),
         policy=register(),
+        artefacts=PlainModels(),
     )
 
 
@@ -166,6 +169,7 @@ class Log:
     days: int
     delays: list[float] = field(default_factory=list)
     ending: bool = True
+    models: tuple[Statement, ...] = SERVING
 
     def messages(self) -> list[bytes]:
         """In order of arrival, ticks included, closed by an end tick."""
@@ -178,7 +182,8 @@ class Log:
         for quarter in range(self.days * 4):
             at = START + quarter * DAY / 4
             for source in sources:
-                rows.append((at, 0, source, encode_tick(Tick(tick=instant(at), source_id=source))))
+                tick = Tick(tick=instant(at), source_id=source, models=self.models)
+                rows.append((at, 0, source, encode_tick(tick)))
         rows.sort(key=lambda row: row[:3])
         end = START + (self.days + 12) * DAY
         closing = [encode_tick(Tick(tick=instant(end), source_id=s, end=True)) for s in sources]

@@ -26,6 +26,7 @@ from models.ticking import encode_tick
 from streams.configuration import load
 from streams.stages import chosen
 from tests.casebook import Case, Event, Group, Lost
+from tests.plain_models import SERVING, PlainModels
 
 SHIPPED = Path(__file__).resolve().parents[1] / "config"
 AGENCY = "lapd"
@@ -137,6 +138,7 @@ def _reference(case: Case) -> Reference:
             )
         ),
         policy=Register([*shipped.policy.packs.values(), own]),
+        artefacts=PlainModels(),
     )
 
 
@@ -159,7 +161,8 @@ def _messages(case: Case) -> Iterator[bytes]:
     for quarter in range(case.days * 4):
         at = begin + quarter * DAY / 4
         for source in numbers:
-            searches.append((at, 0, source, encode_tick(Tick(tick=instant(at), source_id=source))))
+            tick = Tick(tick=instant(at), source_id=source, models=SERVING)
+            searches.append((at, 0, source, encode_tick(tick)))
     yield from (row[3] for row in sorted(searches))
     end = begin + (case.days + 14) * DAY
     for source in sorted(numbers):

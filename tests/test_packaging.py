@@ -56,7 +56,7 @@ def test_what_is_tested_is_what_is_shipped() -> None:
     assert "pytest" not in runtime
 
 
-@pytest.mark.parametrize("folder", ["models", "streams", "bench", "tests"])
+@pytest.mark.parametrize("folder", ["models", "streams", "analysis", "bench", "tests"])
 def test_every_import_is_declared(folder: str) -> None:
     """A package that is there only because another one needs it may be gone after the next `make lock`."""
     allowed = {canonicalize_name(requirement.name) for requirement in declared(dev=folder == "tests")}

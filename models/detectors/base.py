@@ -35,6 +35,7 @@ from models.alert import EntityKind, Finding, Kind
 from models.columns import distinct
 from models.p_values import PValues
 from models.search import Search
+from models.serving import Statement
 from models.windows import Arrivals, Day
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ class Detector(ABC):
 
     #: p-value up to which a finding of the fast lane can go out; the engine lowers it to keep the budget.
     line: float = 1.0
+    #: What was said about trained models so far; kept and set by the engine, no part of the state.
+    statements: tuple[Statement, ...] = ()
 
     def __init__(self, name: str, settings: Settings, reference: Reference, agency_id: str) -> None:
         self.name = name
@@ -117,6 +120,10 @@ class Detector(ABC):
 
     def figures(self) -> Mapping[tuple[str, str], float]:
         """Figures of the last closed day for operations to show, (name, unit) -> number. Default: none."""
+        return {}
+
+    def counts(self) -> Mapping[tuple[str, str], int]:
+        """What else is to be counted of the last closed day, (name, label) -> number. Default: nothing."""
         return {}
 
     @abstractmethod

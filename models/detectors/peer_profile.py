@@ -98,14 +98,9 @@ class PeerProfile(Detector):
 
     def _judge(self, day: Day) -> list[Finding]:
         profiles = self._profiles
-        enough = np.flatnonzero(profiles.searches() >= self.settings.minimum_searches)
-        # By name, since the order of the rows decides how the forest is cut.
-        rows = np.array(sorted(enough.tolist(), key=profiles.names.__getitem__), np.int64)
+        rows, values, group = profiles.compared(self.settings.minimum_searches)
         if len(rows) < 2:
             return []
-        values = profiles.features(rows)
-        units = {unit: place for place, unit in enumerate(sorted({profiles.units[row] for row in rows}))}
-        group = np.array([units[profiles.units[row]] for row in rows.tolist()], np.int64)
         shares = profiles.beyond_usual(rows, parts(np.log1p(values), group))
         scores = np.round(shares.sum(axis=1), 9)
         p = self._past.chances(scores)
@@ -116,15 +111,37 @@ class PeerProfile(Detector):
         self.p_values.add(p[~quiet])
         raised = np.flatnonzero((p <= self.settings.alpha) & ~quiet)
         profiles.told[rows[raised]] = day.number
-        usual = float(np.median(scores))
+        usual = figure(float(np.median(scores)))
+        how = "stands out more than before from"
         return [
-            self._finding(day, int(rows[at]), values, at, shares[at], usual, float(p[at]), group)
+            self._finding(
+                day,
+                int(rows[at]),
+                values,
+                at,
+                shares[at],
+                group,
+                float(p[at]),
+                how,
+                f"{figure(float(scores[at]))} in all where {usual} is usual",
+            )
             for at in raised.tolist()
         ]
 
     def _finding(
-        self, day: Day, row: int, values: Floats, at: int, shares: Floats, usual: float, p: float, group: Ints
+        self,
+        day: Day,
+        row: int,
+        values: Floats,
+        at: int,
+        shares: Floats,
+        group: Ints,
+        p: float,
+        how: str,
+        total: str,
     ) -> Finding:
+        """What is told of one row. `shares` says how much each feature, and perhaps the forest, stands out,
+        `how` and `total` are what the sentence says of the peers and of the score."""
         profiles = self._profiles
         names, said = list(FEATURES), []
         order = np.argsort(-shares, kind="stable")
@@ -158,9 +175,9 @@ class PeerProfile(Detector):
             evidence=tuple(profiles.ids[row]),
             evidence_count=int(profiles.searches()[row]),
             explanation=(
-                f"In the four weeks to {day_text(day.number)} this requester stands out more than before "
-                f"from {plural(peers, 'peer')} in the agency, {unit} of them in the unit: {'; '.join(said)}; "
-                f"{figure(float(shares.sum()))} in all where {figure(usual)} is usual; {chance(p)}."
+                f"In the four weeks to {day_text(day.number)} this requester {how} "
+                f"{plural(peers, 'peer')} in the agency, {unit} of them in the unit: {'; '.join(said)}; "
+                f"{total}; {chance(p)}."
             ),
         )
 

@@ -166,6 +166,16 @@ class Profiles:
         """Searches of each requester in the last four weeks."""
         return np.asarray(self.sums[:, :, 0].sum(axis=0))
 
+    def compared(self, least: int) -> tuple[Ints, Floats, Ints]:
+        """Everybody with so many searches in the last four weeks: rows, features, and units as numbers.
+
+        In the order of names, since the order of rows decides how a forest is cut."""
+        enough = np.flatnonzero(self.searches() >= least)
+        rows = np.array(sorted(enough.tolist(), key=self.names.__getitem__), np.int64)
+        units = {unit: place for place, unit in enumerate(sorted({self.units[row] for row in rows}))}
+        group = np.array([units[self.units[row]] for row in rows.tolist()], np.int64)
+        return rows, self.features(rows), group
+
     def features(self, rows: Ints) -> Floats:
         """One row a requester, one column a feature of `FEATURES`."""
         sums = self.sums[:, rows].sum(axis=0).astype(np.float64)

@@ -68,6 +68,7 @@ def produce(
     from models.detectors import settings_types
     from streams.commands.config import SHIPPED
     from streams.configuration import load
+    from streams.serving import Pointer
 
     if rate and speed:
         raise typer.BadParameter("give either --rate or --speed, not both")
@@ -97,7 +98,12 @@ def produce(
         )
     # A declared source that is not in the files still has to learn that time goes on.
     sources = found.sources.keys() | (configuration.reference.sources.keys() - {"*"})
-    ticker = Ticker(tick_hours * 3600, sources=sources, close_after_seconds=close_days * 86400)
+    ticker = Ticker(
+        tick_hours * 3600,
+        sources=sources,
+        close_after_seconds=close_days * 86400,
+        models=Pointer(settings.models_dir).look(),
+    )
     messages = outgoing(files, ticker, ticks=ticks, close=close, in_order=sort)
     try:
         with Sender(producer, topic, kept) as sender, _progress() as progress:

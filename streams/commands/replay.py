@@ -67,6 +67,7 @@ def replay_command(
     from streams.child_host import HostDied, LoneChild
     from streams.commands.config import SHIPPED
     from streams.configuration import load
+    from streams.serving import Pointer
     from streams.stages import pipeline, pseudonyms, stage_kinds
     from streams.textfile import write_replay
 
@@ -87,7 +88,12 @@ def replay_command(
     if absent := sorted(declared - found.sources.keys()):
         console.print(f"declared, but not in the input: {', '.join(absent)}", style="yellow", soft_wrap=True)
     sources = declared | found.sources.keys()
-    ticker = Ticker(tick_hours * 3600, sources=sources, close_after_seconds=CLOSE_AFTER_SECONDS)
+    ticker = Ticker(
+        tick_hours * 3600,
+        sources=sources,
+        close_after_seconds=CLOSE_AFTER_SECONDS,
+        models=Pointer(settings.models_dir).look(),
+    )
     result = Replay()
     columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
     collector.calm()

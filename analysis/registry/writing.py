@@ -1,0 +1,71 @@
+"""Artefacts and comparisons as files, which appear whole or not at all and are named by their digest."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import msgspec
+
+from analysis.training.comparing import Comparison
+from analysis.training.fitting import Trained
+from streams.artefacts import MANIFEST, MODEL
+from streams.whole_file import whole_file
+
+
+class Unknown(ValueError):
+    """Nothing, or more than one thing, is named so; the text says what there is."""
+
+
+def write_artefact(folder: Path, trained: Trained) -> str:
+    """Write an artefact and return its digest. Raises OSError."""
+    manifest = msgspec.json.encode(trained.manifest)
+    digest = hashlib.sha256(manifest).hexdigest()
+    place = folder / "artefacts" / digest
+    if place.exists():
+        return digest
+    partial = place.with_name(f".{digest}.{os.getpid()}.partial")
+    partial.mkdir(parents=True)
+    try:
+        for name, raw in ((MANIFEST, manifest), (MODEL, trained.model)):
+            with (partial / name).open("wb") as stream:
+                stream.write(raw)
+                stream.flush()
+                os.fsync(stream.fileno())
+        partial.rename(place)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return digest
+
+
+def write_comparison(folder: Path, comparison: Comparison) -> str:
+    """Write a comparison and return its digest. Raises OSError."""
+    raw = msgspec.json.encode(comparison)
+    digest = hashlib.sha256(raw).hexdigest()
+    (folder / "comparisons").mkdir(parents=True, exist_ok=True)
+    with whole_file(folder / "comparisons" / f"{digest}.json") as stream:
+        stream.write(raw)
+    return digest
+
+
+def read_comparison(folder: Path, digest: str) -> Comparison:
+    """A comparison, its bytes held against its digest. Raises Unknown."""
+    try:
+        raw = (folder / "comparisons" / f"{digest}.json").read_bytes()
+        if hashlib.sha256(raw).hexdigest() != digest:
+            raise Unknown(f"the comparison {digest} was changed; compare again")
+        return msgspec.json.decode(raw, type=Comparison)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise Unknown(f"the comparison {digest} cannot be read ({error}); compare again") from None
+
+
+def full_digest(known: list[str], given: str) -> str:
+    """The one digest that begins so. Raises Unknown."""
+    found = [one for one in known if one.startswith(given)]
+    if len(found) != 1 or len(given) < 4:
+        which = f"{len(found)} models begin" if found else "no model begins"
+        some = ", ".join(one[:12] for one in (found or known)[:5]) or "none"
+        raise Unknown(f"{which} with {given!r} (four digits at least); there are: {some}")
+    return found[0]

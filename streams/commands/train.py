@@ -1,0 +1,85 @@
+"""`./probewatch train`: a model of a log, as a candidate in the registry."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from streams.exits import FAILURE, Stop
+
+console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("train")(train)
+
+
+def train(
+    files: Annotated[
+        list[Path], typer.Option("--input", exists=True, dir_okay=False, help="File of events; repeatable.")
+    ],
+    by: Annotated[str, typer.Option("--as", help="Your account; it stands in the ledger.")],
+    until: Annotated[
+        str | None,
+        typer.Option(
+            help="Last day that the model may see, YYYY-MM-DD; what follows is for `models compare`."
+        ),
+    ] = None,
+    algorithm: Annotated[
+        str, typer.Option(help="isolation_forest or gaussian_mixture.")
+    ] = "isolation_forest",
+    stanza: Annotated[
+        str, typer.Option(help="The stanza of config/detectors.yaml that it is for.")
+    ] = "trained_profile",
+    config: Annotated[Path | None, typer.Option(help="Folder of the configuration.")] = None,
+    models: Annotated[Path | None, typer.Option(help="Folder of the models.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
+) -> None:
+    """Fit a pipeline to the profiles of a log, calibrate it on later weeks, and register it as candidate.
+
+    The profiles are made by the code that makes them live. The earlier 70% of the Sundays are fitted to,
+    the later ones calibrate the p-values. Nothing that is in service changes.
+    """
+    from analysis.loading import bench
+    from analysis.registry.changes import Change, NotAllowed
+    from analysis.registry.registry import Damaged, Registry
+    from analysis.registry.writing import write_artefact
+    from analysis.training.features import data_digest, features
+    from analysis.training.fitting import ALGORITHMS, TooFewRows, fit
+    from streams.configuration import ConfigurationError
+
+    if algorithm not in ALGORITHMS:
+        raise typer.BadParameter(f"there is no {algorithm}; there are {', '.join(ALGORITHMS)}")
+    try:
+        last = date.fromisoformat(until).isoformat() if until else "9999"
+    except ValueError:
+        raise typer.BadParameter(f"--until {until} is no day; write it as 2024-12-31") from None
+    try:
+        found = bench(config, models, stanza)
+        least = found.stanza.minimum_searches
+        frame, searches = features(files, found.reference, least)
+        trained = fit(
+            frame[frame["sunday"] <= last], algorithm,
+            data_sha256=data_digest(files), searches=searches, minimum_searches=least,
+        )  # fmt: skip
+        digest = write_artefact(found.settings.models_dir, trained)
+        Registry(found.settings.models_dir).change(by, Change(action="trained", stanza=stanza, model=digest))
+    except (Stop, ConfigurationError, TooFewRows, Damaged, NotAllowed, OSError) as error:
+        console.print(str(error), style="red")
+        raise typer.Exit(FAILURE) from None
+    manifest = trained.manifest
+    console.print(
+        f"{algorithm} on {manifest.rows[0]:,} profiles of {manifest.trained[0]} to {manifest.trained[1]}, "
+        f"calibrated on {manifest.rows[1]:,} of {manifest.calibrated[0]} to {manifest.calibrated[1]}: "
+        f"candidate {digest[:12]} for {stanza}"
+    )
+    for name, value in manifest.metrics.items():
+        console.print(f"  {name.replace('_', ' ')}: {value:.3g}")
+    if as_json:
+        print(json.dumps({"model": digest, "stanza": stanza, "rows": manifest.rows, **manifest.metrics}))
