@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -22,6 +22,7 @@ from streams.security import Security, bootstrap_servers
 PREFIX = "PROBEWATCH_"
 #: Variables with our prefix that are no settings: a fault to be injected by a test.
 ELSEWHERE = frozenset({f"{PREFIX}FAULT"})
+Read = TypeVar("Read", bound=BaseSettings)
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
 
@@ -178,18 +179,31 @@ def load_settings(**given: object) -> Settings:
     Raises:
         Stop: a value is wrong; the text has a sentence for each.
     """
+    return read_settings(Settings, given)
+
+
+def read_settings(kind: type[Read], given: Mapping[str, object]) -> Read:
+    """Settings of one kind, as `load_settings` reads its own.
+
+    Raises:
+        Stop: a value is wrong, or a variable with our prefix is no setting.
+    """
     found = unknown_variables()
     if found:
         raise Stop("; ".join(found))
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+        return kind(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
-        raise Stop("; ".join(_sentence(dict(problem)) for problem in error.errors())) from None
+        raise Stop("; ".join(_sentence(kind, dict(problem)) for problem in error.errors())) from None
 
 
 def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
     """A sentence for each variable that begins with our prefix but is no setting."""
+    # Not before it is needed: the console reads these settings, too.
+    from console.settings import CONSOLE_PREFIX, ConsoleSettings
+
     known = {PREFIX + field.upper() for field in Settings.model_fields}
+    known |= {CONSOLE_PREFIX + field.upper() for field in ConsoleSettings.model_fields}
     return [
         f"{name} is not a setting of Probewatch{did_you_mean(name, known) or '; see docs/operations.md'}"
         for name in sorted(environment)
@@ -213,12 +227,12 @@ def misspelled_variables(environment: Mapping[str, str] = os.environ) -> list[st
     return found
 
 
-def _sentence(problem: dict[str, object]) -> str:
+def _sentence(kind: type[BaseSettings], problem: dict[str, object]) -> str:
     place = problem["loc"]
     text = str(problem["msg"]).removeprefix("Value error, ")
     if not isinstance(place, tuple) or not place:
         return text
     name = str(place[0])
-    field = Settings.model_fields.get(name)
+    field = kind.model_fields.get(name)
     meaning = f" ({field.description})" if field is not None else ""
-    return f"{PREFIX}{name.upper()}: {text}{meaning}"
+    return f"{kind.model_config['env_prefix']}{name.upper()}: {text}{meaning}"

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
-import re
-import sys
 from collections.abc import Sequence
 
 from models.detectors import AnyDetector, discover, settings_types
 from models.detectors.base import SourceDetector
+from models.explained import explained
 from streams.commands.config import SHIPPED
 from streams.configuration import Stanza, load
 from streams.documentation.tables import attribute_docs, default, fields, table, type_words, yaml
-
-#: Parts of a detector's docstring that begin a line of it.
-PARTS = ("Innocent explanations", "Blind spots", "Source")
-_PART = re.compile(rf"^({'|'.join(PARTS)}):\s*", re.MULTILINE)
 
 
 def detector_chapters() -> str:
@@ -28,31 +22,20 @@ def detector_chapters() -> str:
 
 
 def _chapter(function: str, detector: AnyDetector, stanzas: Sequence[Stanza]) -> str:
-    module = sys.modules[detector.__module__]
-    method, *parts = _PART.split(inspect.cleandoc(detector.__doc__ or ""))
-    said = dict(zip(parts[::2], parts[1::2], strict=True))
+    headline, method, said = explained(detector)
     watches = "the log of one source" if issubclass(detector, SourceDetector) else "one agency"
     size = detector.bytes_per_key
     text = [
         f"## {function}\n",
-        f"**{_first_line(module.__doc__)}**\n",
-        f"{method.strip()}\n",
-        *(f"**{part}.** {_sentence(said[part])}\n" for part in PARTS if part in said),
+        f"**{headline}**\n",
+        f"{method}\n",
+        *(f"**{part}.** {words}\n" for part, words in said.items()),
         f"Watches {watches}; kind `{detector.kind}`, version {detector.version}; "
         + (f"at most {size:,} bytes of state a key.\n" if size else "keeps no state between days.\n"),
         _settings(detector),
         _stanzas(stanzas),
     ]
     return "\n".join(text)
-
-
-def _first_line(text: str | None) -> str:
-    return (text or "").strip().splitlines()[0]
-
-
-def _sentence(text: str) -> str:
-    text = text.strip()
-    return text[:1].upper() + text[1:]
 
 
 def _settings(detector: AnyDetector) -> str:

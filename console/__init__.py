@@ -1,0 +1,1 @@
+"""The console: where oversight staff read alerts, judge them and answer for it."""

@@ -1,0 +1,1 @@
+"""What the pages and the interface for programs read from the store. Nothing here changes anything."""

@@ -1,0 +1,1 @@
+"""HTTP: the application, its rules for every answer, and what pages are made of."""

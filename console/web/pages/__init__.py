@@ -1,0 +1,1 @@
+"""One router a file, found by its name `router`; each route declares its permission."""
