@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from models.detectors import discover
@@ -40,14 +42,18 @@ def chosen(configuration: Configuration) -> list[Chosen]:
     ]
 
 
-def pipeline(settings: Settings, configuration: Configuration) -> Pipeline:
-    """Both stages in memory, for replay: the same code and settings as the workers'."""
+def pipeline(
+    settings: Settings, configuration: Configuration, owns: Callable[[str], bool] = lambda source_id: True
+) -> Pipeline:
+    """Both stages in memory, for replay: the same code and settings as the workers'. `owns` tells of which
+    declared sources the log is."""
     return Pipeline(
         configuration.reference,
         chosen(configuration),
         configuration.digest,
         pseudonyms=pseudonyms(settings),
         budget=configuration.budget,
+        owns=owns,
     )
 
 
