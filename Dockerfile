@@ -16,6 +16,8 @@ COPY config ./config
 COPY models ./models
 COPY streams ./streams
 COPY bench ./bench
+COPY console ./console
+COPY analysis ./analysis
 
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
