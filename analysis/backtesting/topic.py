@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
@@ -51,24 +51,49 @@ def read_topic(span: Span, settings: Settings, folder: Path) -> Log:
     Raises:
         Stop: no broker answers, the topic is not there, or what it should hold does not come.
     """
-    connection = settings.connection()
-    knock(connection)
     name = kafka_name(settings, span.topic)
-    try:
-        with _consumer(connection) as consumer:
-            numbers = sorted(consumer.partitions_for_topic(name) or ())
-        if not numbers:
-            raise Stop(f"the topic {name} is missing: see `./probewatch topics --check`")
-        streams = [_records(connection, TopicPartition(name, number), span) for number in numbers]
+    with _explained(settings, name):
+        numbers = _partitions(settings.connection(), name)
         rows = (
             (numbers.index(place), offset, value)
-            for _, place, offset, value in heapq.merge(*streams, key=itemgetter(0, 1, 2))
+            for _, place, offset, value in _merged(settings.connection(), name, numbers, span)
         )
         return made(folder, "topic", [f"{name}[{number}]" for number in numbers], rows)
+
+
+def read_values(topic: str, settings: Settings) -> list[bytes]:
+    """All that a topic holds, by time of arrival. Raises Stop as `read_topic` does."""
+    name = kafka_name(settings, topic)
+    with _explained(settings, name):
+        numbers = _partitions(settings.connection(), name)
+        return [row[-1] for row in _merged(settings.connection(), name, numbers, Span(topic))]
+
+
+@contextmanager
+def _explained(settings: Settings, name: str) -> Iterator[None]:
+    """What Kafka says, as a sentence for the user."""
+    knock(settings.connection())
+    try:
+        yield
     except KafkaTimeoutError:
         raise nobody_answers(settings) from None
     except KafkaError as error:
         raise Stop(f"Kafka does not let us read {name}: {error}") from None
+
+
+def _partitions(connection: Mapping[str, Any], name: str) -> list[int]:
+    with _consumer(connection) as consumer:
+        numbers = sorted(consumer.partitions_for_topic(name) or ())
+    if not numbers:
+        raise Stop(f"the topic {name} is missing: see `./probewatch topics --check`")
+    return numbers
+
+
+def _merged(
+    connection: Mapping[str, Any], name: str, numbers: Sequence[int], span: Span
+) -> Iterator[tuple[int, int, int, bytes]]:
+    streams = [_records(connection, TopicPartition(name, number), span) for number in numbers]
+    return heapq.merge(*streams, key=itemgetter(0, 1, 2))
 
 
 def _records(
