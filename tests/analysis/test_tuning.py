@@ -22,7 +22,9 @@ from analysis.tuning.ranges import changed, ranges
 from analysis.tuning.search import search as look_for
 from analysis.tuning.study import Heard, Study
 from bench.detection.findings import Findings
+from bench.detection.hearing import Overheard
 from bench.labels import Label, write_labels
+from models.alert import Finding
 from models.analysis.folds import Fold, folds
 from models.analysis.tradeoff import Tally, together, worth
 from models.days import instant
@@ -191,14 +193,12 @@ def test_labels_are_found_by_their_keys_and_by_their_searches() -> None:
     assert any(3 in hit for hit in hits) and not any(known.of(one, "elsewhere") for one in prey)
 
 
-def _noted(one: Study) -> list[tuple[int, object]]:
-    from bench.detection.hearing import Overheard
-
-    noted: list[tuple[int, object]] = []
+def _noted(one: Study) -> list[tuple[int, Finding]]:
+    noted: list[tuple[int, Finding]] = []
     settings = changed(one.stanza.settings, {"alpha": 0.1, "minimum_visits": 2})
     chosen = Chosen(name="visits", function="repeat_subject", settings=settings)
     panel = one.taken.panel([chosen])
-    one.taken.watch(lambda agency: [Overheard(each, noted) for each in panel.agency(agency)], budget=False)  # type: ignore[arg-type]
+    one.taken.watch(lambda agency: [Overheard(each, noted) for each in panel.agency(agency)], budget=False)
     return noted
 
 
