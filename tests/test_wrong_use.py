@@ -29,6 +29,9 @@ WRONG = [
     ("worker", "--web-port", "many"),
     ("topics", "--create", "--check"),
     ("config", "check", "a", "--config", "b"),
+    ("backtest", "--input", "{events}", "--topic", "searches.raw"),
+    ("backtest", "--input", "{events}", "--from", "2024-01-01"),
+    ("tune", "--stanza", "requester_volume", "--budget", "1", "--input", "{events}"),
     ("state", "watch"),
     ("state", "--partitions", "4"),
 ]

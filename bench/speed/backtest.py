@@ -32,8 +32,8 @@ GROUP_BY = """
 import sys
 import pandas as pd
 
-searches = pd.read_json(sys.argv[1], lines=True, convert_dates=["event_time"], dtype=False)
-day = searches["event_time"].dt.floor("D")
+searches = pd.read_json(sys.argv[1], lines=True, dtype=False, convert_dates=False)
+day = pd.to_datetime(searches["event_time"]).dt.floor("D")
 counts = searches.groupby(["agency_id", "requester_id", day]).size()
 print(int(counts.sum()))
 """

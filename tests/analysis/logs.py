@@ -18,7 +18,7 @@ sources:
 """
 
 
-def searches(days: int = 30) -> list[Search]:
+def searches(days: int = 24) -> list[Search]:
     """Searches of all agencies, in the order of event_time."""
     found = []
     for salt, agency in enumerate(AGENCIES):
@@ -31,7 +31,7 @@ def searches(days: int = 30) -> list[Search]:
     return sorted(found, key=lambda one: one.event_time)
 
 
-def lines(days: int = 30) -> list[bytes]:
+def lines(days: int = 24) -> list[bytes]:
     """The same as lines, with repeats, small disorder, and lines that are no searches."""
     chance = Random(5)
     found = [encode_search(one) for one in searches(days)]

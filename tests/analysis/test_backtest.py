@@ -89,7 +89,7 @@ def test_parts_side_by_side_give_what_replay_gives(
     assert not (tmp_path / "w").exists()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from("abcde"), st.sampled_from("vwxyz"), st.integers(0, 20 * 24)), max_size=60
@@ -325,6 +325,3 @@ def test_the_command_compares_and_writes_a_page_without_scripts(
     page = (out / "report.html").read_text()
     assert "<script" not in page and "http://" not in page.replace("http://www.w3.org/2000/svg", "")
     assert page.count("<svg") == page.count('role="img"') == page.count("<desc") > 0
-    again = command("backtest", "--config", folder / "config", "--config", other, "--input",
-                    folder / "events.jsonl", "--out", tmp_path / "again", "--jobs", "1")  # fmt: skip
-    assert again.returncode == 0 and (tmp_path / "again" / "report.html").read_text() == page
