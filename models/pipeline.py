@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from models.alert import Alert, decode_alert, encode_alert
 from models.budget import BudgetSettings
@@ -28,9 +28,13 @@ class Pipeline:
         *,
         pseudonyms: Pseudonyms | None = None,
         budget: BudgetSettings | None = None,
+        owns: Callable[[str], bool] = lambda source_id: True,
     ) -> None:
+        """`owns` tells of which declared sources the log is."""
         panel = Panel(chosen, reference)
-        self.ingest = IngestStage(reference, panel.source, config_digest, pseudonyms=pseudonyms)
+        self.ingest = IngestStage(
+            reference, panel.source, config_digest, pseudonyms=pseudonyms, owns=owns
+        )
         self.watch = WatchStage(reference, panel.agency, config_digest, budget)
         self.counts: dict[tuple[str, str], int] = {}
         self._offset = 0

@@ -7,7 +7,7 @@ ticks at the same places. This module decides where; the callers only write them
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -24,14 +24,16 @@ CLOSE_AFTER_SECONDS = 10 * 86400.0
 
 
 class Head(NamedTuple):
-    """What ticking needs of a search: its source and its event_time in epoch seconds."""
+    """What is to be known of a search before it is judged: its source, its event_time in epoch seconds,
+    and its agency if it names one."""
 
     source_id: str
     event_time: float
+    agency_id: str | None = None
 
 
 def head(raw: bytes) -> Head | None:
-    """Source and time of one line: plain JSON or a CloudEvents envelope.
+    """Source, time and agency of one line: plain JSON or a CloudEvents envelope.
 
     None when they cannot be read, or when the time is one that ingest refuses (before 2000 or
     after 2099), so that a line which will become a dead letter for its time moves no time.
@@ -45,7 +47,8 @@ def head(raw: bytes) -> Head | None:
             return None
     if not 2000 <= found.event_time.year <= 2099:
         return None
-    return Head(found.source_id, found.event_time.timestamp())
+    agency = found.agency_id if isinstance(found.agency_id, str) else None
+    return Head(found.source_id, found.event_time.timestamp(), agency)
 
 
 class Ticker:
@@ -155,6 +158,7 @@ def encode_tick(tick: Tick) -> bytes:
 class _Head(Struct):
     source_id: Identifier
     event_time: Instant
+    agency_id: Any = None
 
 
 class _Envelope(Struct):

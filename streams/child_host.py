@@ -180,6 +180,16 @@ class LoneChild:
         given = _given(self._hear())
         return Output(given.messages, given.counts)
 
+    def restore(self, blocks: Mapping[str, bytes]) -> None:
+        """As `Stage.restore`. Raises Unreadable and HostDied."""
+        self._ask("restore", _encode(blocks))
+        self._hear()
+
+    def whole(self) -> dict[str, bytes]:
+        """A full snapshot. Raises HostDied."""
+        self._ask("whole", b"")
+        return _blocks(self._hear())
+
     def _ask(self, call: str, content: bytes) -> None:
         try:
             self._socket.sendall(_HEAD.pack(len(content), _CALLS.index(call), 0))
@@ -252,12 +262,15 @@ class _Stages:
         stage = self._stages[partition]
         return _encode(Snapshot(stage.snapshot(full=False), stage.gauges()))
 
+    def whole(self, partition: int, content: bytes) -> bytes:
+        return _encode(self._stages[partition].snapshot(full=True))
+
     def drop(self, partition: int, content: bytes) -> bytes:
         del self._stages[partition]
         return b""
 
 
-_CALLS = ("make", "restore", "absorb", "snapshot", "drop")
+_CALLS = ("make", "restore", "absorb", "snapshot", "whole", "drop")
 
 
 def _live(kind: StageKind, ours: socket.socket, promise: Callable[[], None] | None) -> None:

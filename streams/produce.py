@@ -66,7 +66,7 @@ def outgoing(
     `ticker` knows all sources of all files. With `in_order` all are put in the order of event_time.
     Raises OSError when a file cannot be read.
     """
-    for file, number, line, first in _merged(files) if in_order else _as_they_stand(files):
+    for file, number, line, first in merged(files) if in_order else _as_they_stand(files):
         if first is None:
             yield Outgoing(_source_key(line), line, number, file, None)
             continue
@@ -80,19 +80,20 @@ def outgoing(
             yield _tick(tick.source_id, encode_tick(tick))
 
 
-_Line = tuple[Path, int, bytes, Head | None]
+#: A line with its file, its number from 1, and what is known of it.
+Line = tuple[Path, int, bytes, Head | None]
 
 
-def _as_they_stand(files: Iterable[Path]) -> Iterator[_Line]:
+def _as_they_stand(files: Iterable[Path]) -> Iterator[Line]:
     for file in files:
         for number, line in lines(file):
             yield file, number, line, head(line)
 
 
-def _merged(files: Iterable[Path]) -> Iterator[_Line]:
+def merged(files: Iterable[Path]) -> Iterator[Line]:
     """The lines of all files by event_time; one without a usable time stays behind its neighbour."""
 
-    def timed(file: Path, place: int) -> Iterator[tuple[float, int, _Line]]:
+    def timed(file: Path, place: int) -> Iterator[tuple[float, int, Line]]:
         last = float("-inf")
         for number, line in sorted_lines(file):
             first = head(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import msgspec
@@ -49,14 +50,18 @@ def with_artefacts(settings: Settings, configuration: Configuration) -> Referenc
     return replace(configuration.reference, artefacts=ArtefactFolder(settings.models_dir))
 
 
-def pipeline(settings: Settings, configuration: Configuration) -> Pipeline:
-    """Both stages in memory, for replay: the same code and settings as the workers'."""
+def pipeline(
+    settings: Settings, configuration: Configuration, owns: Callable[[str], bool] = lambda source_id: True
+) -> Pipeline:
+    """Both stages in memory, for replay: the same code and settings as the workers'. `owns` tells of which
+    declared sources the log is."""
     return Pipeline(
         with_artefacts(settings, configuration),
         chosen(configuration),
         configuration.digest,
         pseudonyms=pseudonyms(settings),
         budget=configuration.budget,
+        owns=owns,
     )
 
 

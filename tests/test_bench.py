@@ -28,7 +28,7 @@ from bench.inputs import switch_off_all_but
 from bench.live_search import live_search
 from bench.national import National
 from bench.processes import MIB, Others, PeakOf, cpu_seconds
-from bench.speed import latency, peers, replay, throughput, workers
+from bench.speed import backtest, latency, peers, replay, throughput, workers
 from models.alert import decode_alert
 from models.decoding import read
 from models.search import Search, encode_search
@@ -263,3 +263,14 @@ def test_memory_and_cpu_of_a_process_and_its_child_are_seen() -> None:
     while time.process_time() < until:
         pass
     assert cpu_seconds(os.getpid()) > before
+
+
+def test_a_back_test_and_the_group_by_beside_it_must_count_every_search(tiny: tuple[Path, Path]) -> None:
+    config, file = tiny
+    words = ["-m", "streams", "backtest", "--json", "--config", str(config), "--input", str(file)]
+    words += ["--out", str(config / "out")]
+    ours = backtest.run(words, f'"accepted": {TINY.searches},')
+    theirs = backtest.run(["-c", backtest.GROUP_BY, str(file)], f"{TINY.searches}\n")
+    assert min(ours.seconds, theirs.seconds) > 0 and min(ours.peak, theirs.peak) > 30 * MIB
+    with pytest.raises(Stop, match="code 0"):
+        backtest.run(["-c", backtest.GROUP_BY, str(file)], f"{TINY.searches + 1}\n")

@@ -94,7 +94,8 @@ def test_ticks_never_pass_the_latest_event_and_never_go_back(events: list[tuple[
 def test_a_head_is_read_from_plain_json_and_from_cloud_events_but_not_from_refused_times() -> None:
     plain = line("a", 1)
     envelope = b'{"specversion":"1.0","id":"1","source":"x","type":"t","data":' + plain + b"}"
-    assert head(plain) == head(envelope) == ("a", ORIGIN + HOUR)
+    assert head(plain) == head(envelope)
+    assert (head(plain) or ())[:2] == ("a", ORIGIN + HOUR)
     for bad in (b"{", b"[]", b'{"source_id":"a"}', b'{"source_id":"","event_time":"2020-01-01T00:00:00Z"}',
                 b'{"source_id":"a","event_time":"2020-01-01T00:00:00"}',
                 b'{"source_id":"a","event_time":"1970-01-01T00:00:00Z"}', b"\xff\xfe"):  # fmt: skip

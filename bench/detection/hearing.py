@@ -77,7 +77,7 @@ def opened(stanzas: Iterable[Chosen], changes: Mapping[str, object] = MappingPro
     return found
 
 
-class _Overheard(Detector):
+class Overheard(Detector):
     """A detector whose findings are noted instead of told. It has no fast lane and no state to keep."""
 
     function = "overheard"
@@ -115,7 +115,7 @@ def hear(folder: Path, shipped: Path, changes: Mapping[str, object] = MappingPro
 
     def detectors(agency_id: str) -> Sequence[Detector]:
         listening = [
-            _Overheard(one, heard.findings.setdefault(one.name.removeprefix(OPENED), []))
+            Overheard(one, heard.findings.setdefault(one.name.removeprefix(OPENED), []))
             for one in wide.agency(agency_id)
         ]
         return (*own.agency(agency_id), *listening)
