@@ -32,9 +32,7 @@ class Pipeline:
     ) -> None:
         """`owns` tells of which declared sources the log is."""
         panel = Panel(chosen, reference)
-        self.ingest = IngestStage(
-            reference, panel.source, config_digest, pseudonyms=pseudonyms, owns=owns
-        )
+        self.ingest = IngestStage(reference, panel.source, config_digest, pseudonyms=pseudonyms, owns=owns)
         self.watch = WatchStage(reference, panel.agency, config_digest, budget)
         self.counts: dict[tuple[str, str], int] = {}
         self._offset = 0
