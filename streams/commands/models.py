@@ -108,7 +108,7 @@ def compare(
     model: Digest, files: Files, config: Config = None, models: Folder = None, as_json: Json = False
 ) -> None:
     """Let a model and the champion judge Sundays that neither has seen, and keep what comes of it."""
-    from analysis.loading import bench
+    from analysis.loading import desk
     from analysis.registry.writing import write_comparison
     from analysis.training import comparing
     from analysis.training.features import data_digest, features
@@ -119,7 +119,7 @@ def compare(
     def work() -> tuple[str, comparing.Comparison]:
         digest = shelf.digest(model)
         stanza = shelf.models.by_digest[digest].stanza
-        found = bench(config, models, stanza)
+        found = desk(config, models, stanza)
         champion = shelf.models.champion(stanza)
         if champion == digest:
             raise Stop(f"{digest[:12]} is the champion itself")
@@ -298,7 +298,7 @@ def _drift(
     shelf: _Shelf, stanza: str, files: list[Path], config: Path | None, models: Path | None
 ) -> list[str]:
     """Sentences about a champion that fits the events no longer."""
-    from analysis.loading import bench
+    from analysis.loading import desk
     from analysis.training.comparing import measured
     from analysis.training.features import features
     from streams.artefacts import read_artefact
@@ -306,7 +306,7 @@ def _drift(
     champion = shelf.models.champion(stanza)
     if champion is None:
         return []
-    found = _said(lambda: bench(config, models, stanza))
+    found = _said(lambda: desk(config, models, stanza))
     frame, _ = features(files, found.reference, found.stanza.minimum_searches)
     if not len(frame):
         return [f"no profiles in the input to hold {champion[:12]} against"]

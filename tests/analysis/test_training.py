@@ -85,9 +85,9 @@ def test_training_sees_feature_by_feature_what_a_model_is_given_live() -> None:
 
 
 def test_features_of_a_file_are_the_same_again(stocked: Shop) -> None:
-    from analysis.loading import bench
+    from analysis.loading import desk
 
-    found = bench(stocked.config, stocked.models, STANZA)
+    found = desk(stocked.config, stocked.models, STANZA)
     one, number = rows(stocked.config, stocked.log())
     other, _ = features([stocked.log()], found.reference, 5)
     assert one.equals(other)
