@@ -24,8 +24,6 @@ T = TypeVar("T")
 console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 #: Workers look for changes with every tick: a change holds for days that end after this has passed.
 NOTICE = timedelta(minutes=10)
-#: Where a champion should be trained anew: its largest stability index, and its share of small p-values.
-DRIFTED, CALIBRATED = 0.25, (0.5, 2.0)
 
 Digest = Annotated[str, typer.Argument(metavar="MODEL", help="Its digest, or how that begins.")]
 By = Annotated[str, typer.Option("--as", help="Your account; it stands in the ledger.")]
@@ -263,25 +261,12 @@ def check(
     With --input also: do the features of the champions still fall where they fell in training, and are
     their p-values calibrated?
     """
-    from models.serving import ArtefactRefused
-    from streams.artefacts import read_artefact
-    from streams.serving import read_pointer
+    from analysis.registry.checking import faults
 
     shelf = _opened(models)
-    problems: list[str] = []
     if repair:
         _said(shelf.registry.repair)
-    try:
-        if read_pointer(shelf.folder) != shelf.models.statements:
-            problems.append("serving.json is not what the registry says; --repair writes it anew")
-    except ValueError as error:
-        problems.append(str(error))
-    for one in shelf.models.by_digest.values():
-        try:
-            if one.state != "retired":
-                read_artefact(shelf.folder, one.digest)
-        except ArtefactRefused as refused:
-            problems.append(str(refused))
+    problems = faults(shelf.folder, shelf.models)
     for stanza in shelf.models.champions if files and not problems else ():
         problems += _drift(shelf, stanza, files or [], config, models)
     for problem in problems:
@@ -299,9 +284,8 @@ def _drift(
 ) -> list[str]:
     """Sentences about a champion that fits the events no longer."""
     from analysis.loading import desk
-    from analysis.training.comparing import measured
+    from analysis.registry.checking import fit_of
     from analysis.training.features import features
-    from streams.artefacts import read_artefact
 
     champion = shelf.models.champion(stanza)
     if champion is None:
@@ -310,18 +294,11 @@ def _drift(
     frame, _ = features(files, found.reference, found.stanza.minimum_searches)
     if not len(frame):
         return [f"no profiles in the input to hold {champion[:12]} against"]
-    side = measured(frame, champion, read_artefact(shelf.folder, champion), found.stanza.alpha)
+    side, problems = fit_of(shelf.folder, champion, frame, found.stanza.alpha)
     console.print(
         f"{stanza}, {champion[:12]} on {len(frame):,} profiles: largest stability index "
         f"{side.largest_stability_index:.2f}; small p-values: {side.calibration_ratio:.2f} of what is due"
     )
-    problems = []
-    if side.largest_stability_index > DRIFTED:
-        problems.append(
-            f"{champion[:12]}: features fall elsewhere than in training (above {DRIFTED}); train anew"
-        )
-    if not CALIBRATED[0] <= side.calibration_ratio <= CALIBRATED[1]:
-        problems.append(f"{champion[:12]}: small p-values are not as many as due; train anew")
     return problems
 
 
