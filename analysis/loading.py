@@ -18,7 +18,7 @@ from streams.settings import Settings, load_settings
 from streams.stages import pseudonyms, with_artefacts
 
 
-class Bench(NamedTuple):
+class Desk(NamedTuple):
     """Settings, reference data, and the settings of a stanza that trained models serve."""
 
     settings: Settings
@@ -26,7 +26,7 @@ class Bench(NamedTuple):
     stanza: TrainedProfileSettings
 
 
-def bench(config: Path | None, models: Path | None, stanza: str) -> Bench:
+def desk(config: Path | None, models: Path | None, stanza: str) -> Desk:
     """Read them. Raises Stop, and ConfigurationError for a faulty configuration."""
     settings = load_settings(config_dir=config, models_dir=models)
     configuration = load(settings.config_dir, SHIPPED, settings_types(), pseudonyms(settings))
@@ -37,4 +37,4 @@ def bench(config: Path | None, models: Path | None, stanza: str) -> Bench:
             f"{TrainedProfile.function}{did_you_mean(stanza, trained)}"
         )
     chosen = msgspec.convert(trained[stanza].settings, TrainedProfileSettings)
-    return Bench(settings, with_artefacts(settings, configuration), chosen)
+    return Desk(settings, with_artefacts(settings, configuration), chosen)

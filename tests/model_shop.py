@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
-from analysis.loading import bench
+from analysis.loading import desk
 from analysis.registry.changes import Change
 from analysis.registry.registry import Registry
 from analysis.registry.writing import write_artefact, write_comparison
@@ -76,13 +76,13 @@ class Shop(NamedTuple):
 @cache
 def rows(config: Path, file: Path) -> tuple[Any, int]:
     """The features of a file and the number of its searches, made once."""
-    found = bench(config, None, STANZA)
+    found = desk(config, None, STANZA)
     return features([file], found.reference, found.stanza.minimum_searches)
 
 
 def trained(config: Path, models: Path, file: Path, algorithm: str) -> Trained:
     """A pipeline of the first weeks of a file."""
-    found = bench(config, models, STANZA)
+    found = desk(config, models, STANZA)
     frame, searches = rows(config, file)
     last = datetime.fromtimestamp(week(LEARNED), UTC).date().isoformat()
     return fit(
@@ -115,7 +115,7 @@ def crown(shop: Shop, digest: str, since: float, *, only_shadow: bool = False) -
     entry, models = registry.change("analyst-1", Change(action="shadowed", since=since, **say))
     if only_shadow:
         return entry.seq
-    found = bench(shop.config, shop.models, STANZA)
+    found = desk(shop.config, shop.models, STANZA)
     frame, _ = rows(shop.config, shop.log())
     champion = models.champion(STANZA)
     made = compare(

@@ -46,7 +46,7 @@ def train(
     The profiles are made by the code that makes them live. The earlier 70% of the Sundays are fitted to,
     the later ones calibrate the p-values. Nothing that is in service changes.
     """
-    from analysis.loading import bench
+    from analysis.loading import desk
     from analysis.registry.changes import Change, NotAllowed
     from analysis.registry.registry import Damaged, Registry
     from analysis.registry.writing import write_artefact
@@ -61,7 +61,7 @@ def train(
     except ValueError:
         raise typer.BadParameter(f"--until {until} is no day; write it as 2024-12-31") from None
     try:
-        found = bench(config, models, stanza)
+        found = desk(config, models, stanza)
         least = found.stanza.minimum_searches
         frame, searches = features(files, found.reference, least)
         trained = fit(

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from analysis.registry.changes import Action, Change, Models, NotAllowed
+from analysis.registry.checking import fit_of
 from analysis.registry.registry import FILE, Damaged, Registry
 from analysis.registry.writing import Unknown, full_digest, read_comparison, write_artefact
 from analysis.training.comparing import NothingHeldOut, compare
@@ -85,9 +86,9 @@ def test_training_sees_feature_by_feature_what_a_model_is_given_live() -> None:
 
 
 def test_features_of_a_file_are_the_same_again(stocked: Shop) -> None:
-    from analysis.loading import bench
+    from analysis.loading import desk
 
-    found = bench(stocked.config, stocked.models, STANZA)
+    found = desk(stocked.config, stocked.models, STANZA)
     one, number = rows(stocked.config, stocked.log())
     other, _ = features([stocked.log()], found.reference, 5)
     assert one.equals(other)
@@ -245,6 +246,16 @@ def test_a_comparison_needs_time_that_no_model_has_seen(stocked: Shop) -> None:
     )
     assert (again.both, again.new, again.gone) == (made.candidate.alerts, (), ())
     assert again.rank_correlation == 1.0 and made.candidate.alerts > 0
+
+
+def test_a_champion_that_fits_no_longer_is_found_out(stocked: Shop) -> None:
+    recent, _ = rows(stocked.config, stocked.log())
+    side, said = fit_of(stocked.models, stocked.forest, recent, 0.05)
+    assert said == [] and side.largest_stability_index < 0.25
+    moved = recent.assign(night=recent["night"] * 3, tools=recent["tools"] + 2)
+    side, said = fit_of(stocked.models, stocked.forest, moved, 0.05)
+    assert any("features fall elsewhere" in one for one in said)
+    assert any("small p-values" in one for one in said)
 
 
 # The registry
