@@ -134,11 +134,11 @@ class Lane:
 
     def outcomes(self) -> list[Outcome]:
         """What each configuration gave so far, the counts of the shared ingest in it."""
+        return self._said(Counter(self._pipeline.counts))
+
+    def _said(self, shared: Counter[tuple[str, str]]) -> list[Outcome]:
         return [
-            Outcome(
-                [encode_alert(one) for one in standing.alerts(withdrawn=True)],
-                dict(counts + Counter(self._pipeline.counts)),
-            )
+            Outcome([encode_alert(one) for one in standing.alerts(withdrawn=True)], dict(counts + shared))
             for standing, counts in zip(self._standing, self._counts, strict=True)
         ]
 
@@ -148,10 +148,7 @@ class Lane:
             *self._pipeline.position,
             self._pipeline.ingest.snapshot(full=True),
             [watch.whole() for watch in self._watches],
-            [
-                Outcome([encode_alert(one) for one in standing.alerts(withdrawn=True)], dict(counts))
-                for standing, counts in zip(self._standing, self._counts, strict=True)
-            ],
+            self._said(Counter()),
             self._pipeline.counts,
             self.refused,
         )

@@ -46,7 +46,7 @@ def page(title: str, lead: Sequence[str], sections: Sequence[Section]) -> str:
         undefined=StrictUndefined,
     )
     environment.filters["shown"] = shown
-    style = Markup(STYLE.read_text("utf-8"))  # noqa: S704 - our own file
+    style = Markup(STYLE.read_text("utf-8"))
     return environment.get_template("page.html").render(
         title=title, lead=lead, sections=sections, style=style
     )

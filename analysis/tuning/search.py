@@ -10,6 +10,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Any, NamedTuple
@@ -94,7 +95,7 @@ def search(
     trials: list[Trial] = []
     failed = 0
     """Settings that do not go together."""
-    with _pool(jobs, judged) as run:
+    with _side_by_side(judged, jobs) as run:
         while len(trials) + failed <= number:
             size = 1 if not trials else min(BATCH, number + 1 - len(trials) - failed)
             batch = [asked.ask() for _ in range(size)]
@@ -140,28 +141,27 @@ def _rank(tally: Tally) -> float:
     return tally.recall - tally.fallen
 
 
-class _pool:
-    """Something that is done for several settings, side by side where there are processors."""
-
-    def __init__(self, jobs: int, work: Callable[[dict[str, Any]], Tally]) -> None:
-        global _work
-        _work = work
-        self._pool = None
-        if jobs > 1 and sys.platform == "linux":
-            self._pool = ProcessPoolExecutor(jobs, mp_context=get_context("fork"))
-
-    def __enter__(self) -> Callable[[list[dict[str, Any]]], Iterator[Tally]]:
-        return lambda every: (self._pool.map if self._pool else map)(_do, every)
-
-    def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown()
+@contextmanager
+def _side_by_side(
+    work: Callable[[dict[str, Any]], Tally], jobs: int
+) -> Iterator[Callable[[list[dict[str, Any]]], Iterator[Tally]]]:
+    """Something that is done for several settings, at the same time where there are processors."""
+    if jobs < 2 or sys.platform != "linux":
+        yield lambda every: map(work, every)
+        return
+    with ProcessPoolExecutor(
+        jobs, mp_context=get_context("fork"), initializer=_leave, initargs=(work,)
+    ) as pool:
+        yield lambda every: pool.map(_do, every)
 
 
-#: What the forked processes have been left; a closure cannot be sent to them.
-_work: Callable[[dict[str, Any]], Tally] | None = None
+#: In a forked process: what it was left to do. A closure over logs cannot be sent to it.
+_left: list[Callable[[dict[str, Any]], Tally]] = []
+
+
+def _leave(work: Callable[[dict[str, Any]], Tally]) -> None:
+    _left[:] = [work]
 
 
 def _do(values: dict[str, Any]) -> Tally:
-    assert _work is not None
-    return _work(values)
+    return _left[0](values)
