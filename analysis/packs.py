@@ -27,6 +27,7 @@ from models.pipeline import Standing
 from models.stage import Record
 from models.watch import WatchStage
 from streams.exits import Stop
+from streams.serving import Pointer
 from streams.stages import chosen, pipeline
 
 #: Packs that are watched together: any number gives the same.
@@ -86,7 +87,10 @@ def take_in(subject: Subject, files: Sequence[Path]) -> TakenIn:
         logs = prepare(files, Path(name), in_order=False)
         found = survey([log.path for log in logs], {one for one in reference.sources if one != "*"}, 1)
         dealt = partition(found, [reference], 1)
-        feed = Feed([log.path for log in logs], found.sizes, dealt.of_line, 0, dealt.sources[0], found.ticks)
+        feed = Feed(
+            [log.path for log in logs], found.sizes, dealt.of_line, 0, dealt.sources[0], found.ticks,
+            Pointer(subject.settings.models_dir).look(),
+        )  # fmt: skip
         machine = pipeline(subject.settings, subject.configuration)
         standing, packs = Standing(), list[Record]()
         for batch in feed.batches(Position()):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from analysis.backtesting.survey import Passing, plain, whole_lines
 from models.days import instant
 from models.search import Tick
+from models.serving import Statement
 from models.ticking import encode_tick
 from streams.replay import AT_ONCE
 
@@ -45,6 +46,8 @@ class Feed:
     part: int
     sources: Sequence[str]
     ticks: Sequence[Passing]
+    models: tuple[Statement, ...] = ()
+    """What the ticks say of trained models."""
 
     def batches(self, begin: Position) -> Iterator[Batch]:
         """The messages from a position on; the last batch is behind all logs."""
@@ -87,7 +90,10 @@ class Feed:
 
     def _tick(self, passing: Passing) -> list[bytes]:
         at = instant(passing.at)
-        return [encode_tick(Tick(tick=at, source_id=one, end=passing.end)) for one in self.sources]
+        return [
+            encode_tick(Tick(tick=at, source_id=one, end=passing.end, models=self.models))
+            for one in self.sources
+        ]
 
 
 def _in_turn(values: list[bytes], lines: list[int], end: Position) -> Iterator[Batch]:

@@ -24,6 +24,7 @@ from models.alert import Alert, decode_alert
 from models.pipeline import Standing
 from models.ticking import EVERY_SECONDS
 from streams.exits import Stop
+from streams.serving import Pointer
 from streams.settings import load_settings
 
 #: Seconds between two states of a part from which it can be gone on.
@@ -145,7 +146,8 @@ class BackTest:
             close=options.close,
         )
         dealt = partition(found, [one.configuration.reference for one in self._subjects], options.jobs)
-        return self._work.write(logs, found.sizes, found.pairs, found.ticks, dealt)
+        models = Pointer(self._subjects[0].settings.models_dir).look()
+        return self._work.write(logs, found.sizes, found.pairs, found.ticks, dealt, models)
 
     def _judge(self, plan: Plan) -> Iterator[Progress]:
         dealt, jobs = self._work.dealt(), self._options.jobs
@@ -156,7 +158,7 @@ class BackTest:
         paths = [log.path for log in plan.the_logs()]
 
         def work(part: int, told: crew.Told) -> None:
-            feed = Feed(paths, plan.sizes, dealt.of_line, part, plan.sources[part], plan.ticks)
+            feed = Feed(paths, plan.sizes, dealt.of_line, part, plan.sources[part], plan.ticks, plan.models)
             run_part(
                 feed, self._subjects, self._work.folder,
                 apart=apart, every=self._options.checkpoint, progress=told,

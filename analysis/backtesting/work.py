@@ -18,6 +18,7 @@ from analysis.backtesting.running import done_file
 from analysis.backtesting.survey import Pair, Passing
 from models.detectors import discover
 from models.ingest import IngestStage
+from models.serving import Statement
 from models.watch import WatchStage
 from streams.exits import Stop
 from streams.whole_file import whole_file
@@ -47,6 +48,8 @@ class Plan(Struct, frozen=True):
     ticks: list[Passing]
     sources: list[tuple[str, ...]]
     lines: list[int]
+    models: tuple[Statement, ...] = ()
+    """What is said of trained models, as it was when the work began."""
 
     def the_logs(self) -> list[Log]:
         """The logs."""
@@ -70,11 +73,11 @@ class Work:
             )
 
     def write(self, logs: Sequence[Log], sizes: list[int], pairs: list[Pair], ticks: list[Passing],
-              dealt: Partition) -> Plan:  # fmt: skip
+              dealt: Partition, models: tuple[Statement, ...]) -> Plan:  # fmt: skip
         """Write down what is to be done."""
         np.save(self.folder / "lines.npy", dealt.of_line)
         told = [(str(one.path.resolve()), one.names, one.places and str(one.places)) for one in logs]
-        plan = Plan(self._request, told, sizes, pairs, ticks, list(dealt.sources), list(dealt.lines))  # type: ignore[arg-type]
+        plan = Plan(self._request, told, sizes, pairs, ticks, list(dealt.sources), list(dealt.lines), models)  # type: ignore[arg-type]
         with whole_file(self.folder / "plan.msgpack") as stream:
             stream.write(msgspec.msgpack.encode(plan))
         self.plan = plan

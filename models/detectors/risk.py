@@ -78,6 +78,7 @@ class Risk(Detector):
     """
 
     function = "risk"
+    version = 2
     settings_type = RiskSettings
     judging = Detector.judging | {"cap", "half_life_days", "minimum_kinds", "same_days", "threshold"}
     bytes_per_key = 300 + MOST * (300 + MOST_IDS * 131)
@@ -186,7 +187,7 @@ class Risk(Detector):
             interval=(low, high),
             evidence=tuple(dict.fromkeys(evidence)),
             explanation=(
-                f"{plural(len(parts), 'contribution')} add up to a risk of {figure(round(total, 1))} on "
+                f"{plural(len(parts), 'contribution')} {'adds' if len(parts) == 1 else 'add'} up to a risk of {figure(round(total, 1))} on "
                 f"{day_text(day.number)}, where {figure(round(usual, 1))} [{figure(round(low, 1))}-"
                 f"{figure(round(high, 1))}] is usual for others with findings: {'; '.join(said)}."
             ),
