@@ -187,9 +187,8 @@ class Risk(Detector):
             interval=(low, high),
             evidence=tuple(dict.fromkeys(evidence)),
             explanation=(
-                f"{plural(len(parts), 'contribution')} {'adds' if len(parts) == 1 else 'add'} up to a risk of "
-                f"{figure(round(total, 1))} on "
-                f"{day_text(day.number)}, where {figure(round(usual, 1))} [{figure(round(low, 1))}-"
+                f"{plural(len(parts), 'contribution')} {'adds' if len(parts) == 1 else 'add'} up to a risk "
+                f"of {figure(round(total, 1))} on {day_text(day.number)}, where {figure(round(usual, 1))} [{figure(round(low, 1))}-"
                 f"{figure(round(high, 1))}] is usual for others with findings: {'; '.join(said)}."
             ),
         )
