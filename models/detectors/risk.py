@@ -188,8 +188,9 @@ class Risk(Detector):
             evidence=tuple(dict.fromkeys(evidence)),
             explanation=(
                 f"{plural(len(parts), 'contribution')} {'adds' if len(parts) == 1 else 'add'} up to a risk "
-                f"of {figure(round(total, 1))} on {day_text(day.number)}, where {figure(round(usual, 1))} [{figure(round(low, 1))}-"
-                f"{figure(round(high, 1))}] is usual for others with findings: {'; '.join(said)}."
+                f"of {figure(round(total, 1))} on {day_text(day.number)}, where {figure(round(usual, 1))} "
+                f"[{figure(round(low, 1))}-{figure(round(high, 1))}] is usual for others with findings: "
+                f"{'; '.join(said)}."
             ),
         )
 
