@@ -281,8 +281,10 @@ class Agency:
         kept, held = self._ration(day, found)
         for detector, named, own, said in zip(self._detectors, self._named, found, kept, strict=True):
             all_found += (Found(named.name, finding) for finding in own)
-            for place, count in detector.p_values.take(detector.tested(day)).items():
-                self._counts["p_values", f"{named.name}|{place}"] += count
+            # Where no value came at all, nothing is known about the detector.
+            if detector.p_values.some:
+                for place, count in detector.p_values.take(detector.tested(day)).items():
+                    self._counts["p_values", f"{named.name}|{place}"] += count
             detector.told(day, said)
             tell(named, said)
         for detector, named in self._weighers:

@@ -17,23 +17,26 @@ class PValues:
 
     def __init__(self) -> None:
         self._counts = np.zeros(len(BOUNDS), np.int64)
+        self.some = False
+        """Whether anything has been counted."""
 
     def add(self, p: NDArray[np.float64]) -> None:
         """Add the p-values of all keys that were judged, told or not."""
         if p.size:
+            self.some = True
             places = np.searchsorted(BOUNDS, np.minimum(p, 1.0))
             self._counts += np.bincount(places, minlength=len(BOUNDS))
 
     def one(self, p: float) -> None:
         """Add a single p-value."""
+        self.some = True
         self._counts[bisect_left(BOUNDS, min(p, 1.0))] += 1
 
     def take(self, tested: int) -> dict[int, int]:
         """Number of values by class, empty ones left out; counting begins anew. Keys that were `tested`
-        without a p-value of their own, because it was plain that nothing is unusual, count as 1. Nothing
-        where no value came at all: then nothing is known about the detector."""
-        if self._counts.any():
-            self._counts[-1] += max(0, tested - int(self._counts.sum()))
+        without a p-value of their own, because it was plain that nothing is unusual, count as 1."""
+        self._counts[-1] += max(0, tested - int(self._counts.sum()))
         found = {int(place): int(self._counts[place]) for place in np.flatnonzero(self._counts)}
         self._counts[:] = 0
+        self.some = False
         return found

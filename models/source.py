@@ -207,8 +207,9 @@ class SourceLog:
         named = [Reporter.of(detector) for detector in self._detectors]
         for detector, who in zip(self._detectors, named, strict=True):
             alerts += self._book.close(who, detector.close(day), day.start, day.end, day.end + self.lateness)
-            for place, count in detector.p_values.take(1).items():
-                self.p_values[f"{detector.name}|{place}"] += count
+            if detector.p_values.some:
+                for place, count in detector.p_values.take(1).items():
+                    self.p_values[f"{detector.name}|{place}"] += count
         return alerts + self._book.end_day(day.start, day.end, episodes_longest(named))
 
     def snapshot(self, *, full: bool) -> dict[str, bytes]:
