@@ -17,7 +17,18 @@ from bench.figures import Report
 from bench.processes import Others
 
 #: The order of the targets; whatever is not named comes last.
-ORDER = ("throughput", "peers", "latency", "costs", "replay", "keys", "memory", "start", "workers")
+ORDER = (
+    "throughput",
+    "peers",
+    "latency",
+    "costs",
+    "replay",
+    "backtest",
+    "keys",
+    "memory",
+    "start",
+    "workers",
+)
 
 Bench = Callable[..., Report]
 
