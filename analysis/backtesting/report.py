@@ -130,10 +130,10 @@ def _by(told: Told, what: str, key: Callable[[Alert], str]) -> Sheet:
     """Alerts, alerts a week and the most in one week, by something."""
     every = [week_of(alert.decided_at) for one in told.result.outcomes for alert in one.alerts]
     weeks = len(weeks_between(min(every), max(every))) if every else 0
-    heads = [what]
+    heads = [what.capitalize()]
     columns: list[tuple[Counter[str], Counter[tuple[str, Any]]]] = []
     for name, one in zip(told.names, told.result.outcomes, strict=True):
-        heads += [f"{name}: alerts", "a week", "most in a week"]
+        heads += [f"{name}: alerts", "A week", "Most in a week"]
         columns.append((
             Counter(key(alert) for alert in one.alerts),
             Counter((key(alert), week_of(alert.decided_at)) for alert in one.alerts),
@@ -162,7 +162,8 @@ def _difference(told: Told, found: Comparison) -> Iterable[Section]:
         ("same", len(found.same), "alike"),
     ]
     yield Section(
-        title="The difference", sheets=[Sheet("Alerts in both", ("", "Alerts", "What that means"), rows)]
+        title="The difference",
+        sheets=[Sheet("Alerts in both", ("Change", "Alerts", "What that means"), rows)],
     )
     for title, alerts in (("New", found.new), ("Gone", found.gone)):
         if alerts:

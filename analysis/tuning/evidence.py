@@ -83,7 +83,7 @@ def html(told: Evidence, patch: str) -> str:
     names = list(found.trials[0].values)
     ranked = sorted(found.trials, key=lambda one: -one.worth)[:SHOWN]
     shown = [found.trials[0], *(one for one in ranked if one is not found.trials[0])]
-    heads = ("", *names, "Worth", *TALLY)
+    heads = ("Which", *names, "Worth", *TALLY)
     rows = [_row(one, "as it is" if one is found.trials[0] else "chosen" if one is found.chosen else "")
             for one in shown]  # fmt: skip
     budgets = [
@@ -96,7 +96,7 @@ def html(told: Evidence, patch: str) -> str:
         lead,
         [
             Section(title="The trade-off", pictures=[picture],
-                    sheets=[Sheet("By budget", ("", "Budget, alerts a day", *TALLY), budgets)]),
+                    sheets=[Sheet("By budget", ("Settings", "Budget, alerts a day", *TALLY), budgets)]),
             Section(title="The patch", words=patch.splitlines() if told.patch else ["There is none."]),
             Section(title="Trials", sheets=[Sheet("The best, on the spans that choose", heads, rows)]),
         ],

@@ -17,7 +17,9 @@ from bench.figures import Report
 from bench.processes import Others
 
 #: The order of the targets; whatever is not named comes last.
-ORDER = ("throughput", "peers", "latency", "costs", "replay", "keys", "memory", "start", "workers", "inbox")
+ORDER = (
+    "throughput", "peers", "latency", "costs", "replay", "backtest", "keys", "memory", "start", "workers", "inbox",
+)  # fmt: skip
 
 Bench = Callable[..., Report]
 

@@ -324,4 +324,5 @@ def test_the_command_compares_and_writes_a_page_without_scripts(
     assert str(refused[0]["line"]) in done.stderr and refused[0]["detail"].split(";")[0] in done.stderr
     page = (out / "report.html").read_text()
     assert "<script" not in page and "http://" not in page.replace("http://www.w3.org/2000/svg", "")
+    assert '<th scope="col"></th>' not in page
     assert page.count("<svg") == page.count('role="img"') == page.count("<desc") > 0

@@ -10,14 +10,18 @@ import pytest
 from kafka import KafkaProducer
 
 from analysis.backtesting.session import BackTest, Options, Result
-from analysis.backtesting.topic import Span
+from analysis.backtesting.topic import Span, read_values
+from analysis.labels import read_decisions
 from analysis.opening import open_subject
+from models.decisions import encode_decision
 from models.search import encode_search
 from streams.broker import EmbeddedBroker
 from streams.exits import Stop
 from streams.settings import load_settings
 from streams.topics import ensure
 from tests.analysis.logs import searches, write
+from tests.analysis.test_comparison import alert
+from tests.analysis.test_feedback import closing
 from tests.ingesting import tick
 
 ARRIVED = datetime(2024, 5, 1, tzinfo=UTC)
@@ -80,3 +84,17 @@ def test_a_topic_that_is_not_there_is_named(
 ) -> None:
     with pytest.raises(Stop, match=r"no\.such is missing"):
         tried(write(tmp_path / "config"), broker, Span("no.such"), tmp_path / "w", monkeypatch)
+
+
+def test_decisions_are_read_from_their_topic_in_order(
+    broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROBEWATCH_BROKER", broker.url)
+    told = [alert(name, 0) for name in "xyz"]
+    taken = closing((one, "confirmed") for one in told)
+    producer = KafkaProducer(**load_settings().connection(), acks="all")
+    for number, one in enumerate(taken):
+        producer.send("decisions", encode_decision(one), timestamp_ms=1_700_000_000_000 + number)
+    producer.flush()
+    producer.close()
+    assert read_decisions(read_values("decisions", load_settings()), "decisions") == taken
