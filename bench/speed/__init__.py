@@ -18,7 +18,8 @@ from bench.processes import Others
 
 #: The order of the targets; whatever is not named comes last.
 ORDER = (
-    "throughput", "peers", "latency", "costs", "replay", "backtest", "keys", "memory", "start", "workers", "inbox",
+    "throughput", "peers", "latency", "costs", "replay", "backtest", "keys", "memory", "start", "workers",
+    "inbox",
 )  # fmt: skip
 
 Bench = Callable[..., Report]
