@@ -44,14 +44,14 @@ class Copies:
         for name, model in agencies:
             for block, content in own[model].items():
                 if block == "state":
-                    closed, marks, _ = msgspec.msgpack.decode(content)
+                    closed, marks, *_ = msgspec.msgpack.decode(content)
                     content = msgspec.msgpack.encode((closed, marks, {}))
                 found[f"agency/{name}\0{block}"] = _renamed(content, model, name)
         return found
 
     def ingest(self, agencies: Iterable[tuple[str, str]]) -> Blocks:
         """Blocks of the ingest stage of these, each with its one log."""
-        feeds, marked = msgspec.msgpack.decode(self._ingest["registry"])
+        feeds, marked, *_ = msgspec.msgpack.decode(self._ingest["registry"])
         own = _by_owner(self._ingest, "source/")
         found, fed, marks = {}, {}, {}
         for name, model in agencies:

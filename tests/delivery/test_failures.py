@@ -126,7 +126,9 @@ async def test_stop_that_takes_too_long_ends_the_worker_even_when_it_ignores_tha
     stop = asyncio.Event()
     stop.set()
     with pytest.raises(Ended, match="no orderly stop within 1 s"):
-        await serving._serve(cast(ProbewatchApp, App()), Settings(stop_timeout=1), stop)
+        await serving._serve(
+            cast(ProbewatchApp, App()), Settings(stop_timeout=1, checkpoint_interval=1), stop
+        )
 
 
 def test_broker_that_is_down_is_waited_for(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from random import Random
 
 import pytest
@@ -15,6 +15,7 @@ from models.alert import decode_alert
 from models.detectors import discover
 from models.p_values import BOUNDS
 from models.pipeline import Pipeline, Standing
+from models.statistics import peers
 from tests.logs import (
     DAY,
     LATENESS,
@@ -37,6 +38,14 @@ LAWS = settings(
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_forest() -> Iterator[None]:
+    """A law that holds for a forest holds for one of a few trees, which grows in less time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(peers, "TREES", 8)
+        yield
 
 
 def maker(function: str, **more: object) -> Callable[[], Pipeline]:
