@@ -31,7 +31,7 @@ def python(checkout: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", *words],
         cwd=checkout,
-        env={**environment, "COLUMNS": "200", "PYTHONPATH": str(checkout)},
+        env={**environment, "COLUMNS": "200", "PYTHONPATH": str(checkout), "LAW_EXAMPLES": "3"},
         capture_output=True,
         text=True,
     )

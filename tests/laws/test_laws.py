@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
@@ -32,8 +33,10 @@ from tests.logs import (
 )
 
 DETECTORS = sorted(discover())
+#: Logs on which each law is tried; whoever only wants to see that the battery runs takes fewer.
+EXAMPLES = int(os.environ.get("LAW_EXAMPLES", "10"))
 LAWS = settings(
-    max_examples=10,
+    max_examples=EXAMPLES,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
