@@ -1,6 +1,7 @@
 """What the console tells Prometheus: how fast people act, and what came of the alerts.
 
-Counters are taken from the ledger from its first entry on, so that they say the same after a restart.
+Counters begin with the first decision that the store has, so that a restart does not set them back. The time
+until an alert was taken up is that of the alert as it stands: one that grew and is new again counts anew.
 No label carries a person, a subject or a case.
 """
 

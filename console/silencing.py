@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 from sqlalchemy import or_, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from console.storage import ledger
@@ -96,15 +97,15 @@ class Silencer:
             try:
                 self.reconcile()
                 pause, self.failing = EVERY, False
-            except httpx.HTTPError as error:
+            except (httpx.HTTPError, SQLAlchemyError) as error:
                 pause, self.failing = min(2 * pause, LONGEST), True
-                log.warning("silences wait for Alertmanager", reason=repr(error), seconds=pause)
+                log.warning("silences wait for Alertmanager or the store", reason=repr(error), seconds=pause)
 
     def reconcile(self, *, check: bool = False) -> None:
         """Ask for what is missing and end what is too much; `check` also looks what Alertmanager still holds.
 
         Raises:
-            httpx.HTTPError: Alertmanager cannot be reached or refuses; what was done until then stands.
+            httpx.HTTPError: Alertmanager cannot be reached, or refused a silence, after all others.
         """
         now = self._now()
         check = check or now.timestamp() - self._checked >= CHECK_EVERY
@@ -115,13 +116,23 @@ class Silencer:
             should = wanted(session, now, self._keep)
             held = {row.alert_id: row for row in session.scalars(select(SilenceRow))}
         there = self._active() if check else None
+        refused: httpx.HTTPStatusError | None = None
         for over in held.keys() - should.keys():
-            self._end(held[over], now)
+            try:
+                self._end(held[over], now)
+            except httpx.HTTPStatusError as error:
+                refused = error
         for alert_id, (until, author, reason) in should.items():
             row = held.get(alert_id)
             lost = there is not None and row is not None and row.silence_id not in there
             if row is None or lost or (row.until, row.author, row.reason) != (until, author, reason):
-                self._ask(alert_id, until, author, reason, None if row is None or lost else row.silence_id)
+                known = None if row is None or lost else row.silence_id
+                try:
+                    self._ask(alert_id, until, author, reason, known)
+                except httpx.HTTPStatusError as error:
+                    refused = error
+        if refused is not None:
+            raise refused
         self._seen = head
         self._due = min((until.timestamp() for until, _, _ in should.values()), default=float("inf"))
         if check:
@@ -158,8 +169,10 @@ class Silencer:
     def _end(self, row: SilenceRow, now: datetime) -> None:
         if row.until > now:
             answer = self._http.delete(f"silence/{row.silence_id}")
-            # What Alertmanager does not know any more, or has ended itself, is as good as ended.
-            if answer.status_code not in (httpx.codes.NOT_FOUND, httpx.codes.INTERNAL_SERVER_ERROR):
+            # What Alertmanager does not know any more, or has ended itself, is ended; of the latter it says
+            # what it says of any error of its own.
+            failed = answer.is_error and answer.status_code != httpx.codes.NOT_FOUND
+            if failed and row.silence_id in self._active():
                 answer.raise_for_status()
         with self._store.writing() as session:
             session.delete(session.merge(row))

@@ -238,7 +238,7 @@ DEAD_LETTER_STOP = _gauge("dead_letter_stop", "1 when the share of refusals has 
 READY = _gauge("ready", "1 when the worker is ready, see /readyz.")
 BUILD = _gauge("build_info", "Always 1; what is running.", "version", "config_digest")
 
-# The console: what people do about it. Counted over the whole ledger, so a restart changes nothing.
+# The console: what people do about it. Counted from the first decision on, so a restart does not set it back.
 
 DECISIONS = _counter(
     "decisions_total", "Decisions of staff, undone ones and undos included.", "action", of=OVERSIGHT

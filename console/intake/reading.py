@@ -9,6 +9,7 @@ from datetime import datetime
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, OffsetOutOfRangeError
 from sqlalchemy import delete, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from console.intake.taking import TOPICS, Taken, take
 from console.storage.engine import Store
@@ -47,8 +48,11 @@ class Reader:
         while not self._stopping.is_set():
             try:
                 self._read()
-            except (KafkaError, _NoTopics) as error:
-                self.problem = str(error)
+            except (KafkaError, SQLAlchemyError, _NoTopics) as error:
+                if self.problem is None:
+                    pause = FIRST
+                stored = isinstance(error, SQLAlchemyError)
+                self.problem = "the console's database does not take them" if stored else str(error)
                 log.warning("alerts cannot be read from Kafka", reason=repr(error), seconds=pause)
                 self._stopping.wait(pause)
                 pause = min(2 * pause, LONGEST)

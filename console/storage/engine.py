@@ -75,7 +75,8 @@ def make_engine(url: str, *, new: bool = True) -> Engine:
         kind = parsed.get_backend_name()
         if kind not in ("sqlite", "postgresql"):
             raise Stop(f"the console keeps its records in sqlite or postgresql, not in {kind}")
-        options: dict[str, Any] = {}
+        # Errors end up in logs, which must not hold what was to be written.
+        options: dict[str, Any] = {"hide_parameters": True}
         if kind == "sqlite":
             options["connect_args"] = {"timeout": WAIT}
             if parsed.database and parsed.database != ":memory:":

@@ -9,6 +9,7 @@ from datetime import datetime
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from console.storage.engine import Store
 from console.storage.tables import Outgoing
@@ -76,9 +77,9 @@ class Sender:
                     producer = KafkaProducer(acks="all", **self._settings.connection())
                 flush(self._store, self._send(producer), self._now)
                 pause = EVERY
-            except KafkaError as error:
+            except (KafkaError, SQLAlchemyError) as error:
                 pause = min(2 * pause, LONGEST)
-                log.warning("decisions wait for Kafka", reason=repr(error), seconds=pause)
+                log.warning("decisions wait for Kafka or the store", reason=repr(error), seconds=pause)
         if producer is not None:
             producer.close()
 

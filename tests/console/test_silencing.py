@@ -16,7 +16,7 @@ from sqlalchemy import select
 from console.intake.taking import take_alerts
 from console.silencing import Silencer
 from console.storage.engine import Store
-from console.storage.tables import DecisionRow
+from console.storage.tables import DecisionRow, SilenceRow
 from console.work.deciding import decide
 from models.alert import Alert
 from tests.console.alerts import alert
@@ -32,6 +32,8 @@ class Alertmanager(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.silences: dict[str, dict[str, Any]] = {}
         self.down = False
+        self.refuses = ""
+        """An alert of which it takes no silence."""
         self.requests = 0
 
     @property
@@ -66,6 +68,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.server.down:
             return self._answer(503)
+        if body["matchers"][0]["value"] == self.server.refuses:
+            return self._answer(400, "bad silence")
         known = body.pop("id", None)
         if known is not None and known not in self.server.silences:
             return self._answer(404, "silence not found")
@@ -77,8 +81,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_DELETE(self) -> None:
         self.server.requests += 1
-        if self.server.down:
-            return self._answer(503)
+        if self.server.down or self.path.endswith("stuck"):
+            return self._answer(500)
         silence = self.server.silences.get(self.path.rpartition("/")[2])
         if silence is None:
             return self._answer(404)
@@ -220,6 +224,43 @@ def test_while_alertmanager_is_down_nothing_is_lost(
     alertmanager.down = False
     silencer.reconcile()
     assert set(alertmanager.active()) == {one.alert_id for one in several}
+
+
+def test_one_that_is_refused_does_not_hold_up_the_others(
+    store: Store, alertmanager: Alertmanager, silencer: Silencer, act: Act
+) -> None:
+    several = [alert(number) for number in range(1, 5)]
+    arrive(store, *several)
+    for one in several:
+        act(one, "dispose", disposition="explained", text="a large case")
+    alertmanager.refuses = several[0].alert_id
+    with pytest.raises(httpx.HTTPStatusError):
+        silencer.reconcile()
+    assert set(alertmanager.active()) == {one.alert_id for one in several[1:]}
+    alertmanager.refuses = ""
+    silencer.reconcile()
+    assert set(alertmanager.active()) == {one.alert_id for one in several}
+
+
+def test_a_silence_that_cannot_be_ended_is_not_forgotten(
+    store: Store, alertmanager: Alertmanager, silencer: Silencer, act: Act
+) -> None:
+    one = alert(1)
+    arrive(store, one)
+    act(one, "dispose", disposition="explained", text="a large case")
+    silencer.reconcile()
+    (known,) = alertmanager.silences
+    alertmanager.silences["stuck"] = alertmanager.silences.pop(known)
+    with store.writing() as session:
+        session.get_one(SilenceRow, one.alert_id).silence_id = "stuck"
+    (told,) = _decisions(store)
+    act(one, "undo", undoes=told, text="was the wrong one")
+    with pytest.raises(httpx.HTTPStatusError):
+        silencer.reconcile()
+    alertmanager.silences["stuck"]["status"] = {"state": "expired"}
+    silencer.reconcile()
+    with store.reading() as session:
+        assert session.get(SilenceRow, one.alert_id) is None
 
 
 def test_a_silence_that_alertmanager_has_lost_comes_back(

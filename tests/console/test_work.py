@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kafka import KafkaProducer
-from sqlalchemy import select
+from sqlalchemy import select, text
+from sqlalchemy.exc import OperationalError
 
 from console.intake.reading import Reader
 from console.intake.taking import take_alerts
@@ -25,6 +26,7 @@ from models.alert import encode_alert
 from models.decisions import NotAllowed
 from models.stage import Message
 from streams.broker import EmbeddedBroker
+from streams.settings import load_settings
 from streams.topics import kafka_name
 from tests.console.alerts import AT, DAY, alert
 from tests.console.test_intake import copied, pack
@@ -185,3 +187,26 @@ def test_alerts_come_from_kafka_and_decisions_go_there(live: Live, store: Store)
     with store.reading() as session:
         kinds = [entry.kind for entry in ledger.entries(session)]
     assert kinds == ["configuration", "model", "alert", "alert", "decision"]
+
+
+def test_a_database_that_fails_for_a_while_ends_no_reader(store: Store) -> None:
+    came: list[str | None] = []
+
+    class Troubled(Reader):
+        def _read(self) -> None:
+            came.append(self.problem)
+            if len(came) < 2:
+                raise OperationalError("insert", {"reason": "secret"}, OSError("gone"), hide_parameters=True)
+            self._stopping.set()
+
+    reader = Troubled(store, load_settings(), lambda: AT)
+    reader.start()
+    eventually(lambda: len(came) > 1, "another try", 10)
+    reader.stop()
+    assert came == [None, "the console's database does not take them"]
+
+
+def test_an_error_of_the_database_does_not_tell_what_was_to_be_written(store: Store) -> None:
+    with pytest.raises(OperationalError) as told, store.writing() as session:
+        session.execute(text("insert into nowhere values (:what)"), {"what": "secret"})
+    assert "secret" not in str(told.value)
