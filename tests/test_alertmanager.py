@@ -129,7 +129,9 @@ async def test_an_hour_without_alertmanager_loses_nothing_and_keeps_the_order(
         assert target.durable == offset, "not done before it is posted"
         await target.take(Batch(TP("alerts", 0), [Record(offset, encode_alert(found), None)], offset - 1))
     await target.close()
-    told = [(item["labels"]["alert_id"], item["annotations"]["status"]) for body in server.got for item in body]
+    told = [
+        (item["labels"]["alert_id"], item["annotations"]["status"]) for body in server.got for item in body
+    ]
     assert told == [(one.alert_id, one.status) for one in meanwhile]
     assert 3600 <= passed < 3660, "and tells all of it within a minute of the hour"
     assert server.tries > 60 + len(meanwhile)

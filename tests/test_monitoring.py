@@ -101,7 +101,10 @@ def test_kubernetes_is_given_settings_and_files_that_exist() -> None:
 
 @pytest.mark.parametrize(
     ("name", "pods", "job"),
-    [("probewatch", "probewatch-worker", "probewatch"), ("probewatch-console", "probewatch-console", "console")],
+    [
+        ("probewatch", "probewatch-worker", "probewatch"),
+        ("probewatch-console", "probewatch-console", "console"),
+    ],
 )
 def test_a_service_monitor_finds_its_pods_alone_and_names_the_job_of_the_rules(
     name: str, pods: str, job: str

@@ -23,7 +23,7 @@ def watched(busy: float, days: int, gap: range = range(0)) -> Counter[int]:
         ]  # fmt: skip
         times = tuple(number * DAY + hour * HOUR + chance.uniform(0, HOUR) for hour in hours)
         ids = tuple(f"{number}-{hour}" for hour in hours)
-        day = SourceDay("feed", number, number * DAY, (number + 1) * DAY, times, ids, (None,) * len(ids), False)
+        day = SourceDay("feed", number, number * DAY, (number + 1) * DAY, times, (None,) * len(ids), ids)
         detector.close(day)
         if detector.p_values.some:
             counted.update(detector.p_values.take(1))

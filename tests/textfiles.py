@@ -22,7 +22,8 @@ def left(path: Path, command: str) -> Figures:
         for sample in family.samples:
             labels = dict(sample.labels)
             assert labels.pop("command") == command
-            found[(sample.name.removeprefix(PREFIX), *(labels[name] for name in sorted(labels)))] = sample.value
+            values = (labels[name] for name in sorted(labels))
+            found[(sample.name.removeprefix(PREFIX), *values)] = sample.value
     return found
 
 

@@ -118,8 +118,8 @@ def replay_command(
     try:
         _write(result, out, everything)
         if textfile is not None:
-            name, alerts = settings.config_dir.resolve().name, result.standing.alerts()
-            judged = [(name, configuration.digest, alerts)]
+            folder = settings.config_dir.resolve().name
+            judged = [(folder, configuration.digest, result.standing.alerts())]
             write_textfile(textfile, "replay", time.monotonic() - began, lines=counts, judged=judged)
     except OSError as error:
         name = error.filename or out

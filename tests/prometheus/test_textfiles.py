@@ -37,7 +37,8 @@ def test_node_exporter_serves_the_figures_of_all_commands_and_promtool_finds_not
         ("backtest", "--out", tmp_path / "backtest"),
     ):
         file = files / f"{words[0]}.prom"
-        done = command(*words, "--config", config, "--input", log, "--textfile", file, environment=models)
+        given = ("--config", config, "--input", log, "--textfile", file)
+        done = command(*words, *given, environment=models, seconds=300)
         assert done.returncode == 0, done.stderr
     options = ("--collector.disable-defaults", "--collector.textfile", "--web.disable-exporter-metrics")
     where = (f"--collector.textfile.directory={files}", f"--web.listen-address={ADDRESS}")
