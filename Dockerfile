@@ -18,8 +18,6 @@ COPY streams ./streams
 COPY console ./console
 COPY analysis ./analysis
 COPY bench ./bench
-COPY console ./console
-COPY analysis ./analysis
 
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \

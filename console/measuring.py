@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client.exposition import choose_encoder
 from sqlalchemy import func, select
@@ -24,6 +23,7 @@ from console.storage.tables import AlertRow, DecisionRow, Outgoing, SilenceRow
 from models.alert import SEVERITIES
 from streams import metrics
 from streams.exits import Stop
+from streams.pages import Page, PageServer
 
 #: Least seconds between two counts of what stands in the store.
 COUNT_EVERY = 10.0
@@ -108,51 +108,23 @@ class Measuring:
         metrics.LEDGER.set(ledger.head(session).seq)
 
 
-class MetricsServer:
+def metrics_server(measuring: Measuring, host: str, port: int) -> PageServer:
     """/metrics on an address of its own, which is not that of the pages: Prometheus does not log in.
 
     Raises:
         Stop: the port is taken.
     """
 
-    def __init__(self, measuring: Measuring, host: str, port: int) -> None:
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                if self.path != "/metrics":
-                    self.send_error(404)
-                    return
-                body, kind = measuring.exposition(self.headers.get("Accept", ""))
-                self.send_response(200)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+    def page(path: str, accept: str) -> Page:
+        if path != "/metrics":
+            return 404, "text/plain", b"/metrics\n"
+        body, kind = measuring.exposition(accept)
+        return 200, kind, body
 
-            def log_message(self, format: str, *args: object) -> None:
-                """Nothing: it is asked every few seconds."""
-
-        try:
-            self._server = ThreadingHTTPServer((host, port), Handler)
-        except OSError as error:
-            raise Stop(
-                f"the console's metrics cannot listen on {host} port {port}: {error.strerror}; choose another"
-                " one with PROBEWATCH_CONSOLE_METRICS_PORT, 0 for none"
-            ) from None
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
-
-    @property
-    def address(self) -> str:
-        """Where it is."""
-        host, port = self._server.server_address[:2]
-        return f"http://{host!s}:{port}/metrics"
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+    try:
+        return PageServer(host, port, page, name="metrics")
+    except OSError as error:
+        raise Stop(
+            f"the console's metrics cannot listen on {host} port {port}: {error.strerror}; choose another"
+            " one with PROBEWATCH_CONSOLE_METRICS_PORT, 0 for none"
+        ) from None

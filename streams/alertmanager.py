@@ -24,7 +24,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -69,6 +69,7 @@ class Notifier:
         timeout: float = 10.0,
         observe: Callable[[str, int], None] | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -82,6 +83,7 @@ class Notifier:
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._observe = observe or (lambda what, number: None)
         self._clock = clock
+        self._sleep = sleep
         self._session: aiohttp.ClientSession | None = None
         self._labels: OrderedDict[str, dict[str, str]] = OrderedDict()
 
@@ -126,7 +128,7 @@ class Notifier:
             )  # fmt: skip
             self._observe("retried", len(alerts))
             attempt += 1
-            await asyncio.sleep(max(pause, wait))
+            await self._sleep(max(pause, wait))
         if status in (400, 413, 422) and len(alerts) > 1:
             # One bad alert must not take its neighbours along: halve until it stands alone.
             middle = len(alerts) // 2

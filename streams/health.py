@@ -1,20 +1,19 @@
 """What operations ask: /metrics, /healthz (alive), /readyz (doing its work, else why not).
 
-Served by the standard library from threads of its own, so that it answers while the event loop
-is busy with a batch and can tell when the loop has stopped turning.
+Served from threads of its own, so that it answers while the event loop is busy with a batch and can tell
+when the loop has stopped turning.
 """
 
 from __future__ import annotations
 
 import json
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import ClassVar
+from functools import partial
 
 from streams import metrics
 from streams.counting import exposition
 from streams.exits import Stop
+from streams.pages import Page, PageServer
 from streams.settings import PREFIX
 
 #: Seconds for which the event loop may be busy before /healthz calls it stuck.
@@ -54,53 +53,28 @@ class Health:
         return why_not is None, {"ready": why_not is None, "why_not": why_not}
 
 
-class HealthServer:
-    """The three pages on `host`:`port`; port 0 takes a free one, see `.port`.
+def serve(health: Health, host: str, port: int) -> PageServer:
+    """Serve the three pages; port 0 takes a free one.
 
     Raises:
         Stop: the port is taken.
     """
-
-    def __init__(self, health: Health, host: str, port: int) -> None:
-        handler = type("Pages", (_Pages,), {"health": health})
-        try:
-            self._server = ThreadingHTTPServer((host, port), handler)
-        except OSError as error:
-            raise Stop(
-                f"cannot serve on {host}:{port}: {error.strerror}. Another worker on this host?"
-                f" Give this one its own with --web-port, or --web-port 0 ({PREFIX}WEB_PORT)"
-            ) from None
-        self._server.daemon_threads = True
-        self.port: int = self._server.server_address[1]
-        self.url = f"http://{host}:{self.port}"
-        threading.Thread(target=self._server.serve_forever, name="health", daemon=True).start()
-
-    def close(self) -> None:
-        """Stop serving."""
-        self._server.shutdown()
-        self._server.server_close()
+    try:
+        server = PageServer(host, port, partial(_page, health), name="health")
+    except OSError as error:
+        raise Stop(
+            f"cannot serve on {host}:{port}: {error.strerror}. Another worker on this host?"
+            f" Give this one its own with --web-port, or --web-port 0 ({PREFIX}WEB_PORT)"
+        ) from None
+    server.start()
+    return server
 
 
-class _Pages(BaseHTTPRequestHandler):
-    health: ClassVar[Health]
-
-    def do_GET(self) -> None:  # noqa: N802 - the name http.server calls
-        """Answer one of the three pages."""
-        if self.path == "/metrics":
-            page, kind = exposition(self.headers.get("Accept", ""))
-            self._answer(200, kind, page)
-        elif self.path in ("/healthz", "/readyz"):
-            good, body = self.health.alive() if self.path == "/healthz" else self.health.ready()
-            self._answer(200 if good else 503, "application/json", json.dumps(body).encode())
-        else:
-            self._answer(404, "text/plain", b"/metrics, /healthz or /readyz\n")
-
-    def _answer(self, status: int, kind: str, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Scrapes are not logged."""
+def _page(health: Health, path: str, accept: str) -> Page:
+    if path == "/metrics":
+        body, kind = exposition(accept)
+        return 200, kind, body
+    if path in ("/healthz", "/readyz"):
+        good, said = health.alive() if path == "/healthz" else health.ready()
+        return 200 if good else 503, "application/json", json.dumps(said).encode()
+    return 404, "text/plain", b"/metrics, /healthz or /readyz\n"

@@ -20,6 +20,8 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # a third more serie
 REGISTRY = CollectorRegistry()
 #: What the console exports; workers do not.
 OVERSIGHT = CollectorRegistry()
+#: What commands that end leave in a file.
+COMMANDS = CollectorRegistry()
 #: Seconds. A batch of thousands of searches takes some ten milliseconds, a slow broker seconds.
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 #: Seconds from arrival to judgement; the objective is the bound of 5.
@@ -271,3 +273,54 @@ SILENCES_FAILING = _gauge(
 )
 UNSENT = _gauge("decisions_waiting", "Decisions that Kafka has not confirmed yet.", of=OVERSIGHT)
 LEDGER = _gauge("ledger_entries", "Entries of the ledger.", of=OVERSIGHT)
+
+# Commands that end: figures of the last run, with --textfile
+
+COMMAND_COMPLETED = _gauge(
+    "command_completed_timestamp_seconds",
+    "When the command last ended well, epoch seconds.",
+    "command",
+    of=COMMANDS,
+)
+COMMAND_DURATION = _gauge("command_duration_seconds", "How long it took.", "command", of=COMMANDS)
+COMMAND_LINES = _gauge(
+    "command_lines", "Lines that it read, by what became of them.", "command", "outcome", of=COMMANDS
+)
+COMMAND_ALERTS = _gauge(
+    "command_alerts",
+    "Alerts that stand in the end, by the name of the configuration that gave them.",
+    "command",
+    "configuration",
+    "detector",
+    "kind",
+    "severity",
+    of=COMMANDS,
+)
+COMMAND_CONFIGURATION = _gauge(
+    "command_configuration_info",
+    "Always 1; the configurations that judged.",
+    "command",
+    "configuration",
+    "config_digest",
+    of=COMMANDS,
+)
+COMMAND_STANZA = _gauge(
+    "command_stanza_info",
+    "Always 1; the stanza that was tuned or trained for, and the candidate that came of it.",
+    "command",
+    "stanza",
+    "model",
+    of=COMMANDS,
+)
+COMMAND_FIGURE = _gauge(
+    "command_figure", "What train and tune measured, in its own unit.", "command", "figure", of=COMMANDS
+)
+OF_COMMANDS = (
+    COMMAND_COMPLETED,
+    COMMAND_DURATION,
+    COMMAND_LINES,
+    COMMAND_ALERTS,
+    COMMAND_CONFIGURATION,
+    COMMAND_STANZA,
+    COMMAND_FIGURE,
+)

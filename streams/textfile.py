@@ -1,7 +1,7 @@
 """What a command that ends has done, as a file for node_exporter's textfile collector.
 
 A batch command is gone before Prometheus could ask it. The file is replaced as a whole, so that no half of it
-is ever read; its name must end in `.prom` for the collector to take it.
+is ever read, and left as it was when the command fails: then its time of completion grows old.
 """
 
 from __future__ import annotations
@@ -10,33 +10,68 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Annotated
 
-from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
+import typer
 
 from models.alert import Alert
+from streams.exits import Stop
+from streams.whole_file import whole_file
 
 
-def write_replay(
-    path: Path, counts: Mapping[str, int], alerts: Iterable[Alert], seconds: float, digest: str
+def _fit(path: Path | None) -> Path | None:
+    """Refused now rather than after hours of work."""
+    if path is not None and path.suffix != ".prom":
+        raise typer.BadParameter(f"{path}: the collector reads files that end in .prom only")
+    if path is not None and not path.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {path.parent}")
+    return path
+
+
+Textfile = Annotated[
+    Path | None,
+    typer.Option(
+        dir_okay=False, callback=_fit, help="Write figures for node_exporter to this file, NAME.prom."
+    ),
+]
+
+
+def write_textfile(
+    path: Path,
+    command: str,
+    seconds: float,
+    *,
+    lines: Mapping[str, int] | None = None,
+    judged: Iterable[tuple[str, str, Iterable[Alert]]] = (),
+    stanza: tuple[str, str] | None = None,
+    figures: Mapping[str, float] | None = None,
 ) -> None:
-    """Write what a replay did: `counts` of lines by outcome, the alerts that stand, how long it took.
+    """Write what a command did in `seconds`: `lines` by outcome, for each configuration its name, digest and
+    the alerts that stand, a stanza with its candidate, other figures.
 
-    Raises OSError when the file cannot be written.
+    Raises Stop when the file cannot be written.
     """
-    registry = CollectorRegistry()
+    from prometheus_client import generate_latest
 
-    def gauge(name: str, meaning: str, *labels: str) -> Gauge:
-        return Gauge(f"probewatch_replay_{name}", meaning, labels, registry=registry)
+    from streams import metrics
 
-    lines = gauge("lines", "Lines of the last replay by what became of them.", "outcome")
-    for outcome, number in counts.items():
-        lines.labels(outcome).set(number)
-    standing = gauge("alerts", "Alerts that stand after the last replay.", "detector", "kind", "severity")
-    for place, number in Counter((one.detector, one.kind, one.severity) for one in alerts).items():
-        standing.labels(*place).set(number)
-    gauge("duration_seconds", "How long the last replay took.").set(seconds)
-    gauge("completed_timestamp_seconds", "When the last replay ended well, epoch seconds.").set(time.time())
-    gauge("config_info", "Always 1; the configuration of the last replay.", "config_digest").labels(
-        digest
-    ).set(1)
-    write_to_textfile(str(path), registry)
+    for series in metrics.OF_COMMANDS:
+        series.clear()
+    metrics.COMMAND_COMPLETED.labels(command).set(time.time())
+    metrics.COMMAND_DURATION.labels(command).set(seconds)
+    for outcome, number in (lines or {}).items():
+        metrics.COMMAND_LINES.labels(command, outcome).set(number)
+    for name, digest, alerts in judged:
+        metrics.COMMAND_CONFIGURATION.labels(command, name, digest).set(1)
+        places = Counter((one.detector, one.kind, one.severity) for one in alerts)
+        for place, number in places.items():
+            metrics.COMMAND_ALERTS.labels(command, name, *place).set(number)
+    if stanza is not None:
+        metrics.COMMAND_STANZA.labels(command, *stanza).set(1)
+    for name, value in (figures or {}).items():
+        metrics.COMMAND_FIGURE.labels(command, name).set(value)
+    try:
+        with whole_file(path) as stream:
+            stream.write(generate_latest(metrics.COMMANDS))
+    except OSError as error:
+        raise Stop(f"cannot write {path}: {error.strerror}") from error

@@ -15,7 +15,7 @@ from streams.alertmanager import Notifier
 from streams.app import ProbewatchApp, build_app
 from streams.child_host import ChildHost
 from streams.exits import FAILURE, Stop, die, log
-from streams.health import Health, HealthServer
+from streams.health import Health, serve
 from streams.hosting import LocalHost, StageHost
 from streams.partition import StageKind
 from streams.preflight import wait_for_broker
@@ -73,7 +73,7 @@ async def _run(
         asyncio.get_running_loop().add_signal_handler(number, _told_to_stop, stop, number)
     metrics.BUILD.labels(VERSION, config_digest).set(1)
     health = Health()
-    server = HealthServer(health, settings.web_host, settings.web_port)
+    server = serve(health, settings.web_host, settings.web_port)
     print(f"metrics, health: {server.url}/metrics  /healthz  /readyz", flush=True)
     waiting = asyncio.create_task(_keep_alive(health))
     try:
@@ -90,7 +90,7 @@ async def _run(
     await _serve(app, settings, stop)
     if notifier is not None:
         await notifier.close()
-    server.close()
+    server.stop()
     return 0
 
 

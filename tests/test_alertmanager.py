@@ -14,10 +14,14 @@ from typing import Any
 import msgspec
 import pytest
 from aiohttp import web
+from faust.types import TP
 
 from models.alert import Alert, encode_alert
+from models.stage import Record
 from streams.active import MOST, Active
 from streams.alertmanager import Notifier, alert_annotations, alert_labels
+from streams.batches import Batch
+from streams.notify import AlertRunner
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 OLD = datetime(2020, 5, 31, 19, tzinfo=UTC)
@@ -40,6 +44,7 @@ class Server:
     def __init__(self) -> None:
         self.plan: list[tuple[int, dict[str, str]]] = []
         self.refuse: Callable[[list[dict[str, Any]]], bool] = lambda body: False
+        self.down: Callable[[], bool] = lambda: False
         self.got: list[list[dict[str, Any]]] = []
         self.tries = 0
         self.url = ""
@@ -54,6 +59,8 @@ class Server:
                 request.transport.close()
                 return web.Response()
             return web.Response(status=status, text="planned failure", headers=headers)
+        if self.down():
+            return web.Response(status=503, text="down")
         if self.refuse(body):
             return web.Response(status=400, text="bad label set")
         self.got.append(body)
@@ -100,6 +107,34 @@ async def test_server_errors_and_lost_connections_are_retried_until_accepted(
     assert server.tries == 6
     assert [item["labels"]["alert_id"] for item in server.got[0]] == [f"{1:032x}", f"{2:032x}"]
     assert counted == [("retried", 2)] * 5 + [("posted", 2)]
+
+
+async def test_an_hour_without_alertmanager_loses_nothing_and_keeps_the_order(
+    server: Server, notifier: Make
+) -> None:
+    passed = 0.0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal passed
+        passed += seconds
+
+    server.down = lambda: passed < 3600
+    one = notifier(
+        first_pause=0.5, longest_pause=60.0, sleep=sleep, clock=lambda: NOW + timedelta(seconds=passed)
+    )
+    active = Active(one.hold)
+    target = AlertRunner(0, 0, one, active, resend_interval=1e6)
+    meanwhile = [alert(1), alert(2), alert(1, status="withdrawn"), alert(3), alert(2, status="final")]
+    for offset, found in enumerate(meanwhile):
+        assert target.durable == offset, "not done before it is posted"
+        await target.take(Batch(TP("alerts", 0), [Record(offset, encode_alert(found), None)], offset - 1))
+    await target.close()
+    told = [
+        (item["labels"]["alert_id"], item["annotations"]["status"]) for body in server.got for item in body
+    ]
+    assert told == [(one.alert_id, one.status) for one in meanwhile]
+    assert 3600 <= passed < 3660, "and tells all of it within a minute of the hour"
+    assert server.tries > 60 + len(meanwhile)
 
 
 async def test_retry_after_is_obeyed_up_to_the_longest_pause(server: Server, notifier: Make) -> None:

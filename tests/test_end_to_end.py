@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from base64 import b64decode
@@ -17,11 +18,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from streams.__main__ import app
 from streams.broker import EmbeddedBroker
 from streams.demo.worker import ROOT, Worker, wait_until_ready
 from tests.collector import Collector, collecting
 from tests.live import Live, command, eventually, log_lines
+from tests.textfiles import left, total
 
 LINES, REASONS, REPEATS = log_lines()
 
@@ -102,19 +106,29 @@ def test_replay_accounts_for_every_line(replayed: Replayed) -> None:
 
 
 def test_replay_leaves_its_figures_for_node_exporter(replayed: Replayed, tmp_path: Path) -> None:
+    began = time.time()
     done = command(
         "replay", "--config", replayed.file.parent / "config", "--input", replayed.file,
         "--out", tmp_path / "alerts.jsonl", "--textfile", tmp_path / "replay.prom",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    lines = (tmp_path / "replay.prom").read_text().splitlines()
-    figures = dict(line.rsplit(" ", 1) for line in lines if line[0] != "#")
+    found = left(tmp_path / "replay.prom", "replay")
     for outcome in ("accepted", "refused", "late", "duplicate"):
-        told = float(figures[f'probewatch_replay_lines{{outcome="{outcome}"}}'])
-        assert told == replayed.summary[outcome]
-    alerts = [float(value) for name, value in figures.items() if name.startswith("probewatch_replay_alerts{")]
-    assert sum(alerts) == replayed.summary["alerts"]
-    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".prom"] == ["replay.prom"]
+        assert found["lines", outcome] == replayed.summary[outcome]
+    assert total(found, "alerts") == replayed.summary["alerts"]
+    assert found["configuration_info", replayed.summary["config_digest"], "config"] == 1
+    assert began <= found["completed_timestamp_seconds",] <= time.time()
+    assert [path.name for path in tmp_path.iterdir() if "prom" in path.name] == ["replay.prom"]
+
+
+def test_a_file_that_the_collector_would_not_read_is_refused_at_once(
+    replayed: Replayed, tmp_path: Path
+) -> None:
+    for name, said in (("replay.txt", "end in .prom"), ("nowhere/replay.prom", "there is no folder")):
+        asked = ("--input", replayed.file, "--out", tmp_path / "alerts.jsonl", "--textfile", tmp_path / name)
+        done = CliRunner().invoke(app, ["replay", *map(str, asked)])
+        assert done.exit_code == 2 and said in done.stderr
+    assert not (tmp_path / "alerts.jsonl").exists()
 
 
 def test_alerts_through_kafka_equal_replay_byte_for_byte(

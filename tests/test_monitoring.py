@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,11 @@ import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
+from fastapi.routing import APIRoute
 from typer.testing import CliRunner
 
+from console.settings import CONSOLE_PREFIX, ConsoleSettings
+from console.web.pages import health
 from streams.__main__ import app
 from streams.dashboards import DASHBOARDS, outdated
 from streams.dashboards.panels import WIDTH, Dashboard, model
@@ -82,28 +87,102 @@ def test_a_wrong_manifest_would_be_found() -> None:
 
 def test_kubernetes_is_given_settings_and_files_that_exist() -> None:
     named: set[str] = set()
+    known = Settings.model_fields.keys() | {f"console_{name}" for name in ConsoleSettings.model_fields}
     for generator in KUSTOMIZATION["configMapGenerator"]:
         for file in generator.get("files", ()):
             assert (KUBERNETES / file).is_file(), file
             named.add(Path(file).name)
         for literal in generator.get("literals", ()):
-            assert literal.split("=")[0].removeprefix(PREFIX).lower() in Settings.model_fields, literal
+            assert literal.split("=")[0].removeprefix(PREFIX).lower() in known, literal
     shipped = [*(ROOT / "config").glob("*.*"), *(ROOT / "config/policy").iterdir()]
     assert {file.name for file in shipped} <= named
     assert {f"{one.uid}.json" for one in DASHBOARDS} <= named
 
 
-def test_the_service_monitor_finds_the_workers() -> None:
-    by_kind = {one["kind"]: one for one in MANIFESTS}
-    wanted = by_kind["ServiceMonitor"]["spec"]
-    service, pods = by_kind["Service"], by_kind["StatefulSet"]["spec"]["template"]
-    assert wanted["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
-    assert service["metadata"]["labels"][wanted["jobLabel"]] == "probewatch", "the rules' job"
-    assert service["spec"]["selector"].items() <= pods["metadata"]["labels"].items()
-    (port,) = service["spec"]["ports"]
-    (container,) = pods["spec"]["containers"]
-    assert wanted["endpoints"][0]["port"] == port["name"]
-    assert port["targetPort"] in {one["name"] for one in container["ports"]}
+@pytest.mark.parametrize(
+    ("name", "pods", "job"),
+    [
+        ("probewatch", "probewatch-worker", "probewatch"),
+        ("probewatch-console", "probewatch-console", "console"),
+    ],
+)
+def test_a_service_monitor_finds_its_pods_alone_and_names_the_job_of_the_rules(
+    name: str, pods: str, job: str
+) -> None:
+    (monitor,) = (one["spec"] for one in of_kind("ServiceMonitor") if one["metadata"]["name"] == name)
+    wanted = monitor["selector"]["matchLabels"].items()
+    (service,) = (one for one in of_kind("Service") if wanted <= one["metadata"]["labels"].items())
+    assert service["metadata"]["labels"][monitor["jobLabel"]] == job
+    rules = (ROOT / "config/prometheus/rules").glob("*.yml")
+    assert any(f'up{{job="{job}"}}' in file.read_text() for file in rules)
+    selected = service["spec"]["selector"].items()
+    found = [one for one in of_kind("Deployment", "StatefulSet", "Job") if selected <= labels(one).items()]
+    assert [one["metadata"]["name"] for one in found] == [pods]
+    (container,) = found[0]["spec"]["template"]["spec"]["containers"]
+    ports = {one["name"]: one["targetPort"] for one in service["spec"]["ports"]}
+    assert ports[monitor["endpoints"][0]["port"]] in {one["name"] for one in container["ports"]}
+
+
+def of_kind(*kinds: str) -> list[dict[str, Any]]:
+    return [one for one in MANIFESTS if one["kind"] in kinds]
+
+
+def labels(pods: dict[str, Any]) -> dict[str, str]:
+    found: dict[str, str] = pods["spec"]["template"].get("metadata", {}).get("labels", {})
+    return found
+
+
+def test_the_console_listens_where_its_ports_are_and_is_asked_what_it_answers() -> None:
+    given = dict(
+        literal.split("=", 1)
+        for one in KUSTOMIZATION["configMapGenerator"]
+        for literal in one.get("literals", ())
+    )
+    (pods,) = (one["spec"]["template"]["spec"] for one in of_kind("Deployment"))
+    (container,) = pods["containers"]
+    ports = {one["name"]: str(one["containerPort"]) for one in container["ports"]}
+    assert ports == {
+        "pages": given[f"{CONSOLE_PREFIX}PORT"],
+        "metrics": given[f"{CONSOLE_PREFIX}METRICS_PORT"],
+    }
+    answered = {route.path for route in health.router.routes if isinstance(route, APIRoute)}
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        asked = container[probe]["httpGet"]
+        assert asked["path"] in answered and asked["port"] == "pages"
+    where = Path(given[f"{CONSOLE_PREFIX}SECRET_FILE"])
+    assert str(where.parent) in {one["mountPath"] for one in container["volumeMounts"]}
+    (secret,) = (one["secret"] for one in pods["volumes"] if "secret" in one)
+    assert secret["items"] == [{"key": "secret", "path": where.name}]
+    assert not secret["defaultMode"] & 0o007, "the console refuses a key that everybody can read"
+
+
+def test_every_secret_that_is_referred_to_is_made_by_the_commands_of_the_kustomization() -> None:
+    made = (KUBERNETES / "kustomization.yaml").read_text()
+    for one in of_kind("Deployment", "StatefulSet"):
+        for container in one["spec"]["template"]["spec"]["containers"]:
+            for variable in container["env"]:
+                asked = variable["valueFrom"]["secretKeyRef"]
+                assert f"create secret generic {asked['name']} " in made
+                assert f"--from-literal={asked['key']}=" in made
+
+
+def test_kustomize_itself_puts_it_together() -> None:
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not installed")
+    done = subprocess.run(
+        ["kubectl", "kustomize", "--load-restrictor", "LoadRestrictionsNone", KUBERNETES],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    made = list(yaml.safe_load_all(done.stdout))
+    assert {one["kind"] for one in made} >= {one["kind"] for one in MANIFESTS} | {"ConfigMap"}
+    images = {
+        container["image"]
+        for one in made
+        if one["kind"] in ("Deployment", "StatefulSet", "Job")
+        for container in one["spec"]["template"]["spec"]["containers"]
+    }
+    assert images == {f"probewatch:{KUSTOMIZATION['images'][0]['newTag']}"}
 
 
 def test_what_kubernetes_runs_is_confined() -> None:

@@ -172,7 +172,7 @@ class SourceDetector(ABC):
         self.name = name
         self.settings = settings
         self.source_id = source_id
-        #: As of `Detector`: one for each closed day that was judged.
+        #: As of `Detector`: one for each closed day that was judged, or more where days hold several.
         self.p_values = PValues()
 
     def tick(self, complete_until: float, latest: float, latest_event: str) -> Finding | None:

@@ -8,6 +8,7 @@ from itertools import accumulate
 from typing import Annotated
 
 import msgspec
+import numpy as np
 from msgspec import Meta, Struct
 
 from models.alert import Finding, Severity
@@ -101,8 +102,12 @@ class Silence(SourceDetector):
         state = self._state
         findings = []
         last, last_event = state.last, state.last_event
+        busy = len({at // HOUR for at in day.times})
         for at, event in zip(day.times, day.event_ids, strict=True):
             if last is not None and at - last > 2 * HOUR:
+                if self._mature:
+                    self.p_values.one(_probability(self._chance(last, at)[0]))
+                    busy -= 1
                 finding = None
                 if at - last >= self.settings.minimum_gap_hours * HOUR:
                     finding = self._judge(last, at, (last_event, event), over=True)
@@ -110,6 +115,9 @@ class Silence(SourceDetector):
                 if finding is None:
                     self._learn_pause(last, at)
             last, last_event = at, event
+        if self._mature:
+            # An active hour ends a pause, mostly one of no time at all.
+            self.p_values.add(np.ones(max(0, busy)))
         state.last, state.last_event = last, last_event
         if (
             not day.ended
@@ -143,7 +151,7 @@ class Silence(SourceDetector):
 
     def _learn_pause(self, start: float, end: float) -> None:
         state = self._state
-        if state.days < self.settings.minimum_history_days:
+        if not self._mature:
             return
         beyond = (1.0 + state.active) / max(state.exposure, 1.0) * self._activity(start, end) - TAIL_FROM
         if beyond > 0:
@@ -171,28 +179,37 @@ class Silence(SourceDetector):
             self._summed = []
         return self._shares
 
-    def _judge(
-        self, start: float, end: float, between: tuple[str, ...], *, over: bool, final: bool = False
-    ) -> Finding | None:
+    @property
+    def _mature(self) -> bool:
+        return self._state.days >= self.settings.minimum_history_days
+
+    def _chance(self, start: float, end: float) -> tuple[float, float]:
+        """Logarithm of the chance of a pause, and the active hours that were expected in it."""
         state = self._state
-        if state.days < self.settings.minimum_history_days:
-            return None
-        told = state.told == start
-        if told and not over:
-            return None
-        expected_hours = self._activity(start, end)
+        weighted = self._activity(start, end)
         a, b = 1.0 + state.active, max(state.exposure, 1.0)
-        log_p = a * (math.log(b) - math.log(b + expected_hours))
+        log_p = a * (math.log(b) - math.log(b + weighted))
         theta = max(1.0, (TAIL_PRIOR + state.excess) / (TAIL_PRIOR + state.long_pauses))
         bend = -a * math.log1p(TAIL_FROM / a)
         if log_p < bend:
             log_p = bend + (log_p - bend) / theta
-        p = math.exp(max(log_p, -690.0))
+        return log_p, a / b * weighted
+
+    def _judge(
+        self, start: float, end: float, between: tuple[str, ...], *, over: bool, final: bool = False
+    ) -> Finding | None:
+        state = self._state
+        if not self._mature:
+            return None
+        told = state.told == start
+        if told and not over:
+            return None
+        log_p, expected = self._chance(start, end)
+        p = _probability(log_p)
         if p > self.settings.alpha and not told:
             return None
         if over or final:
             state.told = start
-        expected = a / b * expected_hours
         spread = 2 * math.sqrt(expected)
         low, high = max(0.0, expected - spread), expected + spread
         severity: Severity = "critical" if log_p < 2 * math.log(self.settings.alpha) else "high"
@@ -229,3 +246,7 @@ class Silence(SourceDetector):
         except (KeyError, msgspec.DecodeError) as error:
             raise ValueError(f"state of detector {self.name} cannot be read: {error!r}") from error
         self._shares = None
+
+
+def _probability(log_p: float) -> float:
+    return math.exp(max(log_p, -690.0))

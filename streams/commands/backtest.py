@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from models.ticking import EVERY_SECONDS
 from streams.exits import FAILURE, Stop
+from streams.textfile import Textfile, write_textfile
 from streams.whole_file import whole_file
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def backtest(
     checkpoint: Annotated[
         float, typer.Option(min=0.0, help="Seconds between two states that --resume can go on from.")
     ] = 30.0,
+    textfile: Textfile = None,
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
 ) -> None:  # fmt: skip
     """Judge years of events as the workers would, in as many processes as there are processors.
@@ -112,6 +114,11 @@ def backtest(
         result = _watched(running)
         told = Told.of(result, names([one.settings.config_dir for one in subjects]))
         _write(told, out)
+        seconds = time.monotonic() - began
+        if textfile is not None:
+            outcomes = zip(told.names, result.outcomes, strict=True)
+            judged = [(name, one.subject.digest, one.alerts) for name, one in outcomes]
+            write_textfile(textfile, "backtest", seconds, lines=told.counts, judged=judged)
         running.finish()
     except Stop as stop:
         console.print(str(stop), style="red", markup=False, highlight=False, soft_wrap=True)
@@ -119,7 +126,6 @@ def backtest(
     except KeyboardInterrupt:
         console.print("\ncut off; the same command with --resume goes on from here", style="yellow")
         raise typer.Exit(FAILURE) from None
-    seconds = time.monotonic() - began
     _report(told, out, seconds)
     if as_json:
         from analysis.backtesting.report import summary

@@ -145,7 +145,7 @@ def _monitored(
     store: Store, streams: Settings, settings: ConsoleSettings, now: Callable[[], datetime]
 ) -> list[Beside]:
     """What tells Alertmanager and Prometheus how the work stands. Raises Stop when a port is taken."""
-    from console.measuring import Measuring, MetricsServer
+    from console.measuring import Measuring, metrics_server
     from console.silencing import Silencer
 
     found: list[Beside] = []
@@ -155,7 +155,7 @@ def _monitored(
         found.append(silencer)
     if settings.metrics_port:
         measuring = Measuring(store, now, silencer)
-        found.append(MetricsServer(measuring, settings.metrics_host, settings.metrics_port))
+        found.append(metrics_server(measuring, settings.metrics_host, settings.metrics_port))
     return found
 
 

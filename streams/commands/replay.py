@@ -23,6 +23,7 @@ from streams.exits import FAILURE, Stop
 from streams.replay import Replay, replay
 from streams.settings import load_settings
 from streams.survey import survey
+from streams.textfile import Textfile, write_textfile
 from streams.whole_file import whole_file
 
 console = Console(stderr=True)
@@ -50,10 +51,7 @@ def replay_command(
     everything: Annotated[
         bool, typer.Option("--all", help="Write every version of every alert, withdrawn ones too.")
     ] = False,
-    textfile: Annotated[
-        Path | None,
-        typer.Option(dir_okay=False, help="Write figures for node_exporter to this file, NAME.prom."),
-    ] = None,
+    textfile: Textfile = None,
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
 ) -> None:
     """Judge files of events as the workers would, and write the alerts that stand in the end.
@@ -69,7 +67,6 @@ def replay_command(
     from streams.configuration import load
     from streams.serving import Pointer
     from streams.stages import pipeline, pseudonyms, stage_kinds
-    from streams.textfile import write_replay
 
     began = time.monotonic()
     if out.resolve() in {file.resolve() for file in files}:
@@ -121,11 +118,15 @@ def replay_command(
     try:
         _write(result, out, everything)
         if textfile is not None:
-            took = time.monotonic() - began
-            write_replay(textfile, counts, result.standing.alerts(), took, configuration.digest)
+            folder = settings.config_dir.resolve().name
+            judged = [(folder, configuration.digest, result.standing.alerts())]
+            write_textfile(textfile, "replay", time.monotonic() - began, lines=counts, judged=judged)
     except OSError as error:
         name = error.filename or out
         console.print(f"cannot write {name}: {error.strerror}", style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(FAILURE) from None
+    except Stop as stop:
+        console.print(str(stop), style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(FAILURE) from None
     _report(result, out, counts)
     rationed = _rationed(machine.counts, configuration.budget)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ import typer
 from rich.console import Console
 
 from streams.exits import FAILURE, Stop
+from streams.textfile import Textfile, write_textfile
 
 console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
@@ -39,6 +41,7 @@ def train(
     ] = "trained_profile",
     config: Annotated[Path | None, typer.Option(help="Folder of the configuration.")] = None,
     models: Annotated[Path | None, typer.Option(help="Folder of the models.")] = None,
+    textfile: Textfile = None,
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
 ) -> None:
     """Fit a pipeline to the profiles of a log, calibrate it on later weeks, and register it as candidate.
@@ -54,6 +57,7 @@ def train(
     from analysis.training.fitting import ALGORITHMS, TooFewRows, fit
     from streams.configuration import ConfigurationError
 
+    began = time.monotonic()
     if algorithm not in ALGORITHMS:
         raise typer.BadParameter(f"there is no {algorithm}; there are {', '.join(ALGORITHMS)}")
     try:
@@ -70,10 +74,16 @@ def train(
         )  # fmt: skip
         digest = write_artefact(found.settings.models_dir, trained)
         Registry(found.settings.models_dir).change(by, Change(action="trained", stanza=stanza, model=digest))
+        manifest = trained.manifest
+        if textfile is not None:
+            profiles = dict(zip(("profiles_fitted", "profiles_calibrating"), manifest.rows, strict=True))
+            write_textfile(
+                textfile, "train", time.monotonic() - began, lines={"accepted": searches},
+                stanza=(stanza, digest), figures={**profiles, **manifest.metrics},
+            )  # fmt: skip
     except (Stop, ConfigurationError, TooFewRows, Damaged, NotAllowed, OSError) as error:
         console.print(str(error), style="red")
         raise typer.Exit(FAILURE) from None
-    manifest = trained.manifest
     console.print(
         f"{algorithm} on {manifest.rows[0]:,} profiles of {manifest.trained[0]} to {manifest.trained[1]}, "
         f"calibrated on {manifest.rows[1]:,} of {manifest.calibrated[0]} to {manifest.calibrated[1]}: "

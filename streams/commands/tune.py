@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from streams.exits import FAILURE, Stop
+from streams.textfile import Textfile, write_textfile
 from streams.whole_file import whole_file
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ def tune(
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same settings.")] = 0,
     jobs: Annotated[int | None, typer.Option(min=1, max=256, help="Processes [one a processor].")] = None,
     out: Annotated[Path, typer.Option(file_okay=False, help="Folder of the results.")] = Path("tuning"),
+    textfile: Textfile = None,
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
 ) -> None:
     """Search the declared ranges of a stanza's settings for those that tell most of the labels.
@@ -80,6 +83,7 @@ def tune(
     from analysis.tuning.search import search
     from analysis.tuning.study import Study
 
+    began = time.monotonic()
     try:
         studies = []
         places: list[Path] | list[None] = simulations or [None]
@@ -125,6 +129,9 @@ def tune(
             {**patch, "alpha": float(f"{alpha:.3g}")} if found.better else {},
         )  # fmt: skip
         _write(evidence, out, first.taken.subject.settings.config_dir)
+        if textfile is not None:
+            took = time.monotonic() - began
+            write_textfile(textfile, "tune", took, stanza=(stanza, ""), figures=_measured(evidence))
     except Stop as stop:
         console.print(str(stop), style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(FAILURE) from None
@@ -133,9 +140,7 @@ def tune(
     console.print(f"The evidence is {out / 'report.html'}", soft_wrap=True, highlight=False, markup=False)
     if as_json:
         told = figures(evidence)
-        print(
-            json.dumps({name: told[name] for name in ("stanza", "better", "patch", "held_out", "incidents")})
-        )
+        print(json.dumps({name: told[name] for name in SAID}))
 
 
 def _write(evidence: Evidence, out: Path, folder: Path) -> None:
@@ -156,6 +161,19 @@ def _write(evidence: Evidence, out: Path, folder: Path) -> None:
             write_candidate(folder, evidence.stanza, evidence.patch, out / "candidate")
     except OSError as error:
         raise Stop(f"cannot write {error.filename or out}: {error.strerror}") from error
+
+
+def _measured(evidence: Evidence) -> dict[str, float]:
+    """What the search found on the days that chose nothing, for --textfile."""
+    found = evidence.found
+    sides = {"as_it_is": found.before.at, "tuned": found.after.at}
+    return {
+        "trials": len(found.trials) - 1,
+        "incidents": evidence.incidents,
+        "better": found.better,
+        **{f"told_{side}": tally.told for side, tally in sides.items()},
+        **{f"false_alerts_a_day_{side}": tally.false_a_day for side, tally in sides.items()},
+    }
 
 
 def _report(evidence: Evidence) -> None:

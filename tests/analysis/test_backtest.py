@@ -36,6 +36,7 @@ from streams.survey import survey as look_through
 from tests.analysis.logs import AGENCIES, lines, searches, write
 from tests.live import DETECTORS, command
 from tests.logs import DAY, search
+from tests.textfiles import left
 
 
 @pytest.fixture(scope="module")
@@ -309,10 +310,16 @@ def test_the_command_compares_and_writes_a_page_without_scripts(
     out = tmp_path / "out"
     done = command(
         "backtest", "--config", folder / "config", "--config", other, "--input", folder / "events.jsonl",
-        "--out", out, "--json",
+        "--out", out, "--json", "--textfile", tmp_path / "backtest.prom",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout.splitlines()[-1])
+    figures = left(tmp_path / "backtest.prom", "backtest")
+    assert figures["lines", "accepted"] == said["accepted"]
+    for one in said["configurations"]:
+        alerts = [value for place, value in figures.items() if place[:2] == ("alerts", one["name"])]
+        assert sum(alerts) == one["alerts"]
+        assert figures["configuration_info", one["config_digest"], one["name"]] == 1
     assert said["difference"]["gone"] > 0 and [one["name"] for one in said["configurations"]] == [
         "config",
         "strict",

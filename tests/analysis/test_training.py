@@ -40,6 +40,7 @@ from streams.serving import POINTER, Pointer, read_pointer
 from tests.logs import LATENESS, SOURCES, Log, Plan, reference
 from tests.model_shop import STANZA, Shop, crown, log_of_weeks, open_shop, rows, week
 from tests.plain_models import NIGHTS, PlainModels
+from tests.textfiles import left
 
 PLAN = Plan("city", rate=4, burst_day=20, quiet_from=15, favourite=1, missing=frozenset({12}), salt=9)
 
@@ -408,9 +409,13 @@ def test_from_a_log_to_a_champion_by_the_commands(
     until = datetime.fromtimestamp(week(34), UTC).date().isoformat()
     log = ("--input", stocked.log())
     made = said(
-        "train", *log, "--as", "analyst-1", "--until", until, "--algorithm", "gaussian_mixture", "--json"
-    )
-    model = json.loads(made.splitlines()[-1])["model"]
+        "train", *log, "--as", "analyst-1", "--until", until, "--algorithm", "gaussian_mixture", "--json",
+        "--textfile", tmp_path / "train.prom",
+    )  # fmt: skip
+    told = json.loads(made.splitlines()[-1])
+    model, figures = told["model"], left(tmp_path / "train.prom", "train")
+    assert figures["stanza_info", model, STANZA] == 1
+    assert [figures["figure", f"profiles_{kind}"] for kind in ("fitted", "calibrating")] == told["rows"]
     said("models", "promote", model, "--as", "analyst-1", "--from", "2021-09-01")
     comparison = json.loads(said("models", "compare", model[:8], *log, "--json").splitlines()[-1])[
         "comparison"

@@ -35,6 +35,7 @@ from streams.exits import Stop
 from tests.analysis.logs import write
 from tests.live import command
 from tests.logs import DAY, START, search
+from tests.textfiles import left
 
 #: So strict that the settings as they are tell nothing of what is laid.
 STRICT = """
@@ -223,7 +224,7 @@ def test_the_command_writes_a_patch_and_its_evidence_and_leaves_the_settings_alo
         "--labels", tmp_path / "labels.jsonl", "--stanza", "visits", "--vary", "minimum_visits",
         "--budget", "0.3", "--trials", "6",
     )  # fmt: skip
-    done = command(*asked, "--out", tmp_path / "out", "--json")
+    done = command(*asked, "--out", tmp_path / "out", "--json", "--textfile", tmp_path / "tune.prom")
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout.splitlines()[-1])
     assert said["better"] and said["patch"]["minimum_visits"] <= 4
@@ -234,6 +235,9 @@ def test_the_command_writes_a_patch_and_its_evidence_and_leaves_the_settings_alo
     settings = find_stanza(candidate, "visits").settings
     assert {name: getattr(settings, name) for name in said["patch"]} == said["patch"]
     evidence = json.loads((tmp_path / "out" / "tuning.json").read_text())
+    figures = left(tmp_path / "tune.prom", "tune")
+    assert figures["figure", "better"] == 1 and figures["figure", "incidents"] == said["incidents"]
+    assert figures["figure", "told_tuned"] > figures["figure", "told_as_it_is"]
     assert len(evidence["trials"]) == 7 and evidence["held_out"] == said["held_out"]
     page = (tmp_path / "out" / "report.html").read_text()
     assert "<script" not in page and "<svg" in page and "minimum_visits" in page

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import urllib.error
-import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,7 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from console.intake.taking import take_alerts
-from console.measuring import COUNT_EVERY, Measuring, MetricsServer
+from console.measuring import COUNT_EVERY, Measuring, metrics_server
 from console.storage.engine import Store
 from console.work.deciding import decide
 from streams import metrics
@@ -153,15 +152,14 @@ def test_more_people_add_no_series(store: Store) -> None:
 
 
 def test_prometheus_reads_it_at_an_address_of_its_own(worked: Store) -> None:
-    server = MetricsServer(measuring(worked), "127.0.0.1", 0)
+    server = metrics_server(measuring(worked), "127.0.0.1", 0)
     server.start()
     try:
-        with urllib.request.urlopen(server.address, timeout=5) as answer:
+        with urllib.request.urlopen(f"{server.url}/metrics", timeout=5) as answer:
             assert b"probewatch_work_alerts" in answer.read()
         with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(server.address.replace("/metrics", "/"), timeout=5)
-        taken = urllib.parse.urlsplit(server.address).port or 0
+            urllib.request.urlopen(f"{server.url}/", timeout=5)
         with pytest.raises(Stop, match=r"Address already in use.*METRICS_PORT"):
-            MetricsServer(measuring(worked), "127.0.0.1", taken)
+            metrics_server(measuring(worked), "127.0.0.1", server.port)
     finally:
         server.stop()

@@ -224,7 +224,8 @@ def test_every_alert_names_its_evidence_and_explains_itself(function: str, plan:
             assert 0 < alert.p_value <= 1
 
 
-#: Rules need no p-value; a silence is judged while it lasts, the risk of a requester from what others found.
+#: Rules need no p-value; a silence is told while it lasts and counted when it is over, see test_silence.py;
+#: the risk of a requester comes from what others found.
 NOT_COUNTED = {"policy_clause", "sequence_gap", "silence", "risk"}
 
 

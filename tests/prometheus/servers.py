@@ -92,13 +92,16 @@ def prometheus(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def alertmanager(folder: Path, webhook: str) -> Iterator[None]:
-    """Alertmanager at its usual port; what it knew of notifications stays in the folder.
+def alertmanager(folder: Path, webhook: str, **intervals: str) -> Iterator[None]:
+    """Alertmanager at its usual port; what it knew of notifications stays in the folder. `intervals` take the
+    place of those in the file.
 
     Versions before 0.26 know no `url_file`, so the address itself takes its place.
     """
     text = (ROOT / "config/alertmanager/alertmanager.yml").read_text()
     config = folder / "alertmanager.yml"
+    for name, value in intervals.items():
+        text = re.sub(rf"{name}: \S+", f"{name}: {value}", text)
     config.write_text(re.sub(r"url_file: \S+", f"url: {webhook}", text))
     options = [word for word in COMPOSE["alertmanager"]["command"] if word.startswith("--cluster")]
     command = ["prometheus-alertmanager", f"--config.file={config}", f"--storage.path={folder}/alertmanager",
