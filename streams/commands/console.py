@@ -56,6 +56,7 @@ def serve(
     import uvicorn
 
     from console.settings import load_console_settings
+    from console.storage import configurations
     from console.storage.engine import open_store
     from console.web.app import clock, create_app
     from streams import logs
@@ -68,6 +69,8 @@ def serve(
         logging.getLogger("kafka").setLevel(logging.CRITICAL)  # who reads and sends tells it in words
         configuration, names = _configured(streams)
         store = open_store(settings.database)
+        with store.writing() as session:
+            configurations.tell(session, configuration, clock())
         beside = [*_kafka(store, streams, clock)] if kafka else []
         beside += _monitored(store, streams, settings, clock)
         app = create_app(settings, store=store, configuration=configuration, names=names, beside=beside)
