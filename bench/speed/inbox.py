@@ -18,7 +18,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, cast
 
+import psycopg
 import typer
+from psycopg import sql
 from sqlalchemy import Table, insert
 
 from bench.figures import Figure, Report, Target
@@ -96,8 +98,10 @@ def _put(store: Store, batch: Sequence[dict[str, Any]]) -> None:
         with store.writing() as session:
             session.execute(insert(ALERTS), batch)
         return
-    with store.engine.begin() as connection, connection.connection.cursor() as cursor:
-        with cursor.copy(f"copy alerts ({', '.join(batch[0])}) from stdin") as copy:
+    with store.engine.begin() as connection:
+        driver = cast(psycopg.Connection, connection.connection.driver_connection)
+        columns = sql.SQL(", ").join(map(sql.Identifier, batch[0]))
+        with driver.cursor().copy(sql.SQL("copy alerts ({}) from stdin").format(columns)) as copy:
             for row in batch:
                 copy.write_row([*row.values()])
 

@@ -55,6 +55,7 @@ def serve(
         return
     import uvicorn
 
+    from console.intake.registry import Following
     from console.settings import load_console_settings
     from console.storage import configurations
     from console.storage.engine import open_store
@@ -72,6 +73,7 @@ def serve(
         with store.writing() as session:
             configurations.tell(session, configuration, clock())
         beside = [*_kafka(store, streams, clock)] if kafka else []
+        beside.append(Following(store, streams.models_dir, clock))
         beside += _monitored(store, streams, settings, clock)
         app = create_app(settings, store=store, configuration=configuration, names=names, beside=beside)
     except exits.Stop as stop:
