@@ -5,7 +5,8 @@ evidence, what normal use would have given, the clause with its source, the conf
 the entries of the ledger from the first about the alert up to the export itself. Entries about other things
 are sealed. The entry of the export, the last one, holds the number of the first entry and the digest of
 every line of the contents; so who changes one must change the chain, and who changes the chain gets another
-head.
+head. Where the ledger tells what the configuration said that judged the alert, that entry comes along whole,
+and the clause is the one that stands in it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from msgspec import UNSET, Struct
 
 from models.alert import Alert
 from models.ledger import Chain, Entry, Fault, Verdict, canonical, read_line, sha256
-from models.policy import Clause
+from models.policy import Clause, Pack
 from models.search import Search
 
 FORMAT = 1
@@ -39,9 +40,16 @@ class Part(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
 
 
 def contents(
-    alert: Alert, searches: Sequence[Search], clause: Clause | None, made_at: datetime
+    alert: Alert,
+    searches: Sequence[Search],
+    clause: dict[str, Any] | None,
+    made_at: datetime,
+    told: Entry | None = None,
 ) -> list[bytes]:
-    """The lines before the chain. Evidence that is not among the searches is named as absent."""
+    """The lines before the chain. Evidence that is not among the searches is named as absent.
+
+    `clause` is a `clause_text`, `told` the ledger's entry about the configuration that judged the alert.
+    """
     there = {search.event_id for search in searches}
     plain = msgspec.to_builtins(alert)
     about = {
@@ -54,9 +62,10 @@ def contents(
     parts += [("search", search) for search in searches]
     parts.append(("baseline", {name: plain[name] for name in BASELINE}))
     if clause is not None:
-        parts.append(("clause", _text(clause)))
-    parts.append(("configuration", {"config_digest": alert.config_digest, "detector": alert.detector,
-                                    "detector_version": alert.detector_version}))  # fmt: skip
+        parts.append(("clause", clause))
+    judged_by: dict[str, Any] = {"config_digest": alert.config_digest, "detector": alert.detector,
+                                 "detector_version": alert.detector_version}  # fmt: skip
+    parts.append(("configuration", judged_by if told is None else {**judged_by, "entry": told}))
     return [canonical({"part": part, "value": value}) + b"\n" for part, value in parts]
 
 
@@ -173,10 +182,49 @@ def _agreeing(parts: dict[Kind, list[tuple[int, dict[str, Any]]]], own: Sequence
         for line, value in parts.get("clause", [])
         if value.get("id") != truth.get("clause")
     ]
+    for line, value in parts.get("configuration", []):
+        if "entry" in value:
+            faults += _told(line, value["entry"], truth, parts.get("clause", []))
     return faults
 
 
-def _text(clause: Clause) -> dict[str, Any]:
+def _told(
+    line: int, raw: object, truth: dict[str, Any], clauses: list[tuple[int, dict[str, Any]]]
+) -> list[Fault]:
+    """Whether the entry about the configuration is whole, of this alert, and holds the clause."""
+    try:
+        entry = msgspec.convert(raw, Entry)
+    except msgspec.ValidationError as error:
+        return [Fault(line=line, field="entry", problem=f"is no entry: {error}")]
+    alone = Chain(head=None)
+    alone.take(line, entry)
+    alone.end()
+    if alone.faults or entry.body is UNSET:
+        return [Fault(line=line, seq=entry.seq, field="entry", problem="is not as the ledger had it")]
+    body = entry.body
+    faults = []
+    if entry.kind != "configuration" or body.get("config_digest") != truth.get("config_digest"):
+        faults.append(
+            Fault(line=line, seq=entry.seq, field="entry", problem="is of another configuration than judged")
+        )
+    said = {clause["id"]: clause for pack in body.get("packs", ()) for clause in pack["clauses"]}
+    return faults + [
+        Fault(line=place, seq=entry.seq, problem="is not the clause that the configuration had")
+        for place, value in clauses
+        if said.get(value.get("id")) != value
+    ]
+
+
+def configuration_body(config_digest: str, packs: Iterable[Pack]) -> dict[str, Any]:
+    """The body of an entry that tells what a configuration says: its digest, and every clause."""
+    told = [
+        {"name": pack.name, "title": pack.title, "clauses": [clause_text(clause) for clause in pack.clauses]}
+        for pack in packs
+    ]
+    return {"config_digest": config_digest, "packs": told}
+
+
+def clause_text(clause: Clause) -> dict[str, Any]:
     """A clause as a reader needs it: its days as dates, without the examples."""
     fields = msgspec.to_builtins(clause)
     del fields["examples"]

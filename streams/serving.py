@@ -16,6 +16,8 @@ from streams.artefacts import ArtefactFolder
 from streams.exits import log
 
 POINTER = "serving.json"
+#: What the analysts' registry writes, an entry of a chain a line; the console's ledger follows it.
+REGISTRY = "registry.jsonl"
 
 
 def read_pointer(folder: Path) -> tuple[Statement, ...]:

@@ -1,14 +1,15 @@
 """The registry: an append-only file of ledger entries, and the pointer file that workers look at.
 
 `registry.jsonl` holds one entry a change, chained as `models.ledger` says, so `./probewatch ledger verify`
-checks it. It is the record; `serving.json` is made of it and can be made again.
+checks it. It is the record; `serving.json` is made of it and can be made again. The console's ledger takes
+its entries over (`console.intake.registry`).
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from errno import ENOSPC
@@ -18,12 +19,8 @@ import msgspec
 
 from analysis.registry.changes import Change, Models, NotAllowed, body, folded
 from models.ledger import START, Entry, Head, encode_entry, following, verify
-from streams.serving import POINTER
+from streams.serving import POINTER, REGISTRY
 from streams.whole_file import whole_file
-
-FILE = "registry.jsonl"
-#: Who else is to have an entry, such as the console's ledger.
-Sink = Callable[[Entry], None]
 
 
 class Damaged(Exception):
@@ -31,11 +28,10 @@ class Damaged(Exception):
 
 
 class Registry:
-    """The registry in a folder of models. `sink` is given every entry that is added."""
+    """The registry in a folder of models."""
 
-    def __init__(self, folder: Path, sink: Sink | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._sink = sink
 
     def entries(self) -> list[Entry]:
         """All entries, the chain checked. Raises Damaged."""
@@ -59,8 +55,6 @@ class Registry:
             models.take(head.seq + 1, by, change)
             entry = following(head, "model", by, body(change), at or datetime.now(UTC))
             self._append(encode_entry(entry) + b"\n")
-            if self._sink is not None:
-                self._sink(entry)
             self._point(models)
         return entry, models
 
@@ -71,7 +65,7 @@ class Registry:
 
     def _append(self, line: bytes) -> None:
         """Add a line whole or not at all: half of one would make the chain unreadable."""
-        with (self.folder / FILE).open("ab", buffering=0) as stream:
+        with (self.folder / REGISTRY).open("ab", buffering=0) as stream:
             before = stream.tell()
             try:
                 if stream.write(line) < len(line):
@@ -89,12 +83,12 @@ class Registry:
 
     def _read(self) -> tuple[list[Entry], Head]:
         try:
-            raw = (self.folder / FILE).read_bytes()
+            raw = (self.folder / REGISTRY).read_bytes()
         except FileNotFoundError:
             return [], START
         verdict = verify(raw.splitlines(keepends=True))
         if verdict.faults:
-            raise Damaged(f"{self.folder / FILE}: {'; '.join(map(str, verdict.faults[:3]))}")
+            raise Damaged(f"{self.folder / REGISTRY}: {'; '.join(map(str, verdict.faults[:3]))}")
         return [msgspec.json.decode(line, type=Entry) for line in raw.splitlines()], verdict.head or START
 
     @contextmanager

@@ -37,6 +37,7 @@ class Permission(StrEnum):
     MAKE_REPORT = "make the public report"
     READ_LABELS = "read dispositions as labels"
     READ_CONFIGURATION = "see the configuration in force"
+    CHANGE_MODELS = "promote, approve, retire and roll back models"
     MANAGE_ACCOUNTS = "manage accounts"
 
 
@@ -63,6 +64,7 @@ TABLE: dict[Permission, frozenset[Role]] = {
     Permission.MAKE_REPORT: frozenset({Role.SUPERVISOR, Role.ANALYST}),
     Permission.READ_LABELS: frozenset({Role.ANALYST, Role.SUPERVISOR}),
     Permission.READ_CONFIGURATION: frozenset({Role.ANALYST, Role.SUPERVISOR, Role.ADMINISTRATOR}),
+    Permission.CHANGE_MODELS: frozenset({Role.SUPERVISOR, Role.ANALYST}),
     Permission.MANAGE_ACCOUNTS: frozenset({Role.ADMINISTRATOR}),
 }
 

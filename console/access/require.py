@@ -29,6 +29,14 @@ class NotSignedIn(Exception):
         self.stage = stage
 
 
+class NotPermitted(HTTPException):
+    """Somebody who is logged in asked for what their roles do not allow."""
+
+    def __init__(self, permission: Permission) -> None:
+        super().__init__(403, f"Your roles do not allow to {permission}.")
+        self.permission = permission
+
+
 class Undeclared(Exception):
     """A route asks for nothing; the program is wrong and must not start."""
 
@@ -87,7 +95,8 @@ class Require(Declared):
 
         Raises:
             NotSignedIn: nobody is, or not yet far enough.
-            HTTPException: 403, not allowed, or the request did not come from a page of ours.
+            NotPermitted: the roles do not allow it.
+            HTTPException: 403, the request did not come from a page of ours.
         """
         if visitor is None:
             raise NotSignedIn
@@ -96,7 +105,7 @@ class Require(Declared):
         if not genuine:
             raise _forged()
         if visitor.stage is Stage.FULL and not visitor.may(self.permission):
-            raise HTTPException(403, f"Your roles do not allow to {self.permission}.")
+            raise NotPermitted(self.permission)
         return visitor
 
 

@@ -104,6 +104,9 @@ def words_of_entry(kind: str, raw: bytes) -> str:
     if kind in ("decision", "silence"):
         one = msgspec.convert(body, Decision)
         return f"{_words(one)}: {one.text}" if one.text else _words(one)
+    if kind == "configuration" and "packs" in body:
+        clauses = sum(len(pack["clauses"]) for pack in body["packs"])
+        return f"configuration {body['config_digest']} is in force, with {clauses} clauses of policy"
     return ", ".join(f"{name.replace('_', ' ')}: {_plain(value)}" for name, value in body.items())
 
 

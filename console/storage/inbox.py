@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import reduce
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, case, func, select, tuple_
 from sqlalchemy.orm import Session, aliased
 
+from console.storage.standing import portions
 from console.storage.tables import AlertRow
 from models.alert import SEVERITIES, Severity, Status
 from models.decisions import State
@@ -24,7 +26,7 @@ PAGE, SHOWN = 50, 20
 #: Alerts looked at together to find the incidents of a page.
 AT_ONCE = 100
 #: Alerts in which words are looked for on one page.
-LOOKED_THROUGH = 10_000
+LOOKED_THROUGH = 5_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +52,7 @@ class Filter:
     """`decided_at` before this."""
     text: str | None = None
     """Words in the explanation, the entity, the clause or the id, in any case of letters. A page looks for
-    them in the next 10,000 alerts that match otherwise: it may hold few or none and yet not be the last."""
+    them in the next 5,000 alerts that match otherwise: it may hold few or none and yet not be the last."""
 
 
 class Place(NamedTuple):
@@ -88,20 +90,40 @@ def inbox(
     session: Session, wanted: Filter, now: datetime, after: Place | None = None, size: int = PAGE
 ) -> Page:
     """One page of the inbox. `now` tells which snoozes are over."""
-    found: list[Incident] = []
+    found: list[_Members] = []
     place, end = after, _end(session, wanted, now, after)
     while len(found) <= size:
         candidates = session.execute(_candidates(wanted, now, place, end)).all()
         members = _members(session, wanted, now, {row.incident_id for row in candidates})
         for row in candidates:
             incident = members[row.incident_id]
-            if incident.alerts[0].alert_id == row.alert_id:
+            if incident.alert_ids[0] == row.alert_id:
                 found.append(incident)
         if len(candidates) < AT_ONCE:
             break
         place = Place(*candidates[-1][:4])
-    shown = found[:size]
+    shown = _whole(session, found[:size])
     return Page(shown, Place.of(shown[-1].alerts[0]) if len(found) > size else end)
+
+
+class _Members(NamedTuple):
+    """An incident by the ids of the alerts that are shown of it, worst first."""
+
+    incident_id: str
+    alert_ids: list[str]
+    matching: int
+
+
+def _whole(session: Session, found: Sequence[_Members]) -> list[Incident]:
+    """Incidents with the alerts themselves; only those of the page are read whole."""
+    rows: dict[str, AlertRow] = {}
+    for some in portions(alert_id for one in found for alert_id in one.alert_ids):
+        many = session.scalars(select(AlertRow).where(AlertRow.alert_id.in_(some)))
+        rows |= {row.alert_id: row for row in many}
+    return [
+        Incident(one.incident_id, [rows[alert_id] for alert_id in one.alert_ids], one.matching)
+        for one in found
+    ]
 
 
 def _in_order(query: Select[Any], after: Place | None) -> Select[Any]:
@@ -134,7 +156,7 @@ def _candidates(wanted: Filter, now: datetime, after: Place | None, end: Place |
 
 def _members(
     session: Session, wanted: Filter, now: datetime, incident_ids: Collection[str]
-) -> dict[str, Incident]:
+) -> dict[str, _Members]:
     """These incidents with their matching alerts."""
     # First all alerts of the incidents and then those that match: the other way round takes all that match.
     whole = select(AlertRow).where(AlertRow.incident_id.in_(incident_ids)).cte("whole")
@@ -142,19 +164,18 @@ def _members(
     whose = member.incident_id
     place = func.row_number().over(partition_by=whose, order_by=[c.desc() for c in _order(member)])
     ranked = select(
-        member.alert_id, place.label("place"), func.count().over(partition_by=whose).label("matching")
+        whose, member.alert_id, place.label("place"), func.count().over(partition_by=whose).label("matching")
     ).where(*_conditions(member, wanted, now))
     inner = ranked.subquery()
     rows = session.execute(
-        select(AlertRow, inner.c.matching)
-        .join(inner, AlertRow.alert_id == inner.c.alert_id)
+        select(inner.c.incident_id, inner.c.alert_id, inner.c.matching)
         .where(inner.c.place <= SHOWN)
-        .order_by(AlertRow.incident_id, inner.c.place)
-    ).all()
-    found: dict[str, tuple[list[AlertRow], int]] = {}
-    for row, many in rows:
-        found.setdefault(row.incident_id, ([], many))[0].append(row)
-    return {one: Incident(one, alerts, many) for one, (alerts, many) in found.items()}
+        .order_by(inner.c.incident_id, inner.c.place)
+    )
+    found: dict[str, _Members] = {}
+    for incident_id, alert_id, many in rows:
+        found.setdefault(incident_id, _Members(incident_id, [], many)).alert_ids.append(alert_id)
+    return found
 
 
 def _order(alert: Any) -> tuple[Any, ...]:
@@ -192,13 +213,9 @@ def _conditions(alert: Any, wanted: Filter, now: datetime) -> list[ColumnElement
         found.append(alert.decided_at >= wanted.since)
     if wanted.until is not None:
         found.append(alert.decided_at < wanted.until)
-    for word in (wanted.text or "").split():
-        found.append(
-            or_(
-                *(
-                    column.icontains(word, autoescape=True)
-                    for column in (alert.explanation, alert.entity, alert.clause, alert.alert_id)
-                )
-            )
-        )
+    if wanted.text:
+        # One text of all of them, with lines between that no word holds, is looked through once a word.
+        parts = (alert.explanation, alert.entity, func.coalesce(alert.clause, ""), alert.alert_id)
+        whole = reduce(lambda before, part: before + "\n" + part, parts)
+        found += [whole.icontains(word, autoescape=True) for word in wanted.text.split()]
     return found

@@ -12,7 +12,8 @@ from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from console.access.csrf import SAFE
-from console.access.require import NotSignedIn
+from console.access.refusals import tell_refusal
+from console.access.require import NotPermitted, NotSignedIn
 from console.access.visits import Stage
 from console.web.rendering import render
 from console.web.ways import home
@@ -86,6 +87,8 @@ def _http(request: Request, error: Exception) -> Response:
         and account is not None
     ):
         return RedirectResponse(home(account.may), 303)  # everybody begins there, not all may see it
+    if isinstance(error, NotPermitted) and account is not None:
+        tell_refusal(request.app.state.store, account, error.permission, request.app.state.now())
     own = isinstance(error, HTTPException)  # Starlette's say nothing but the status
     detail = error.detail if own and isinstance(error.detail, str) else None
     return answer(request, error.status_code, detail, dict(error.headers or {}))

@@ -9,11 +9,11 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from console.storage import ledger
+from console.storage import configurations, ledger
 from console.storage.standing import UnknownAlert
 from console.storage.tables import AlertRow, SearchRow
 from models.alert import decode_alert
-from models.bundle import chain_line, contents, export_body
+from models.bundle import chain_line, clause_text, contents, export_body
 from models.ledger import Entry
 from models.policy import Clause
 from models.search import Search
@@ -32,7 +32,8 @@ def export_bundle(
         alert_id: whose evidence it is.
         actor: the account that exports it.
         at: now.
-        clause: the clause that the alert names, from the configuration, if it names one.
+        clause: the clause that the alert names, from the configuration, if it names one. The ledger's text
+            goes before it, where the ledger has that of the configuration that judged the alert.
 
     Raises:
         UnknownAlert: there is no such alert.
@@ -48,8 +49,12 @@ def export_bundle(
         .order_by(SearchRow.event_time, SearchRow.event_id)
     )
     searches = [msgspec.json.decode(record, type=Search) for record in records]
-    lines = contents(alert, searches, clause, at)
     first = ledger.about(session, alert_id)[0].seq
+    told = configurations.told(session, alert.config_digest)
+    text = None if clause is None else clause_text(clause)
+    if told is not None:
+        text = configurations.clause_in(told, alert.clause) or text
+    lines = contents(alert, searches, text, at, told)
     ledger.append(session, "access", actor, export_body(alert_id, lines, first), at)
     chain = (
         chain_line(entry if _shown(entry, alert_id) else entry.seal())

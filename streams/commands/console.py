@@ -55,7 +55,9 @@ def serve(
         return
     import uvicorn
 
+    from console.intake.registry import Following
     from console.settings import load_console_settings
+    from console.storage import configurations
     from console.storage.engine import open_store
     from console.web.app import clock, create_app
     from streams import logs
@@ -68,7 +70,10 @@ def serve(
         logging.getLogger("kafka").setLevel(logging.CRITICAL)  # who reads and sends tells it in words
         configuration, names = _configured(streams)
         store = open_store(settings.database)
+        with store.writing() as session:
+            configurations.tell(session, configuration, clock())
         beside = [*_kafka(store, streams, clock)] if kafka else []
+        beside.append(Following(store, streams.models_dir, clock))
         beside += _monitored(store, streams, settings, clock)
         app = create_app(settings, store=store, configuration=configuration, names=names, beside=beside)
     except exits.Stop as stop:

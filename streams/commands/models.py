@@ -19,6 +19,7 @@ from streams.exits import FAILURE, Stop
 if TYPE_CHECKING:
     from analysis.registry.changes import Change, Models
     from analysis.registry.registry import Registry
+    from console.storage.engine import Store
 
 T = TypeVar("T")
 console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
@@ -30,6 +31,14 @@ By = Annotated[str, typer.Option("--as", help="Your account; it stands in the le
 Folder = Annotated[Path | None, typer.Option("--models", help="Folder of the models.")]
 Stanza = Annotated[str, typer.Option(help="The stanza of config/detectors.yaml.")]
 Reason = Annotated[str | None, typer.Option(help="Why, in your words; it stands in the ledger.")]
+Database = Annotated[
+    str | None,
+    typer.Option(
+        "--console",
+        envvar="PROBEWATCH_CONSOLE_DATABASE",
+        help="The console's database, as a URL: it must know your account, and has the change at once.",
+    ),
+]
 Since = Annotated[
     datetime | None,
     typer.Option("--from", help="For days that end after this time (UTC); in ten minutes if not given."),
@@ -159,6 +168,7 @@ def promote(
     reason: Reason = None,
     since: Since = None,
     models: Folder = None,
+    database: Database = None,
 ) -> None:
     """Move a model up: a candidate into shadow; for one in shadow ask that it becomes champion.
 
@@ -184,10 +194,17 @@ def promote(
                 raise NotAllowed("the comparison is of other models than this one and the champion")
         return Change(action="asked", stanza=one.stanza, model=digest, comparison=comparison, reason=reason)
 
-    _change(shelf, by, work)
+    _change(shelf, by, work, database)
 
 
-def approve(model: Digest, by: By, reason: Reason = None, since: Since = None, models: Folder = None) -> None:
+def approve(
+    model: Digest,
+    by: By,
+    reason: Reason = None,
+    since: Since = None,
+    models: Folder = None,
+    database: Database = None,
+) -> None:
     """Second the promotion that somebody else asked for: the model becomes champion."""
     from analysis.registry.changes import Change, NotAllowed
     from analysis.registry.writing import read_comparison
@@ -206,10 +223,17 @@ def approve(model: Digest, by: By, reason: Reason = None, since: Since = None, m
             since=_moment(since), reason=reason,
         )  # fmt: skip
 
-    _change(shelf, by, work)
+    _change(shelf, by, work, database)
 
 
-def retire(model: Digest, by: By, reason: Reason = None, since: Since = None, models: Folder = None) -> None:
+def retire(
+    model: Digest,
+    by: By,
+    reason: Reason = None,
+    since: Since = None,
+    models: Folder = None,
+    database: Database = None,
+) -> None:
     """Take a candidate, or what is in shadow, out of use."""
     from analysis.registry.changes import Change
 
@@ -220,7 +244,7 @@ def retire(model: Digest, by: By, reason: Reason = None, since: Since = None, mo
         stanza = shelf.models.by_digest[digest].stanza
         return Change(action="retired", stanza=stanza, model=digest, since=_moment(since), reason=reason)
 
-    _change(shelf, by, work)
+    _change(shelf, by, work, database)
 
 
 def rollback(
@@ -229,6 +253,7 @@ def rollback(
     reason: Reason = None,
     since: Since = None,
     models: Folder = None,
+    database: Database = None,
 ) -> None:
     """Put the champion of before back into service, at once and by one person."""
     from analysis.registry.changes import Change, NotAllowed
@@ -243,7 +268,7 @@ def rollback(
             action="rolled_back", stanza=stanza, model=champion, since=_moment(since), reason=reason
         )
 
-    _change(shelf, by, work)
+    _change(shelf, by, work, database)
 
 
 def check(
@@ -313,14 +338,47 @@ def _opened(models: Path | None) -> _Shelf:
     return _said(work)
 
 
-def _change(shelf: _Shelf, by: str, work: Callable[[], Change]) -> None:
+def _change(shelf: _Shelf, by: str, work: Callable[[], Change], database: str | None) -> None:
+    store = None if database is None else _said(lambda: _vouching(database, by))
     entry, models = _said(lambda: shelf.registry.change(by, work()))
+    if store is not None:
+        _said(lambda: _told(store, shelf.folder))
     change: dict[str, Any] = entry.body  # type: ignore[assignment]
     one = models.by_digest[change["model"]]
     serves = models.champion(one.stanza)
     waits = f"; asked for by {one.asked_by}, somebody else must approve" if one.asked_by else ""
     console.print(f"entry {entry.seq}: {one.digest[:12]} is {one.state}{waits}")
     console.print(f"{one.stanza}: {serves[:12] if serves else 'nothing'} serves")
+
+
+def _vouching(database: str, by: str) -> Store:
+    """The console's store, which knows the account `by`. Raises Stop when it does not, or not for this."""
+    from console.access import accounts
+    from console.access.permissions import Permission, Role, allows
+    from console.storage.engine import open_store
+
+    store = open_store(database, new=False)
+    with store.reading() as session:
+        account = accounts.named(session, by)
+    if account is None or account.name != by or account.disabled_at is not None:
+        raise Stop(f"the console has no account {by} that is in use")
+    if not allows(map(Role, account.roles), Permission.CHANGE_MODELS):
+        raise Stop(f"the roles of {by} do not allow to {Permission.CHANGE_MODELS}")
+    return store
+
+
+def _told(store: Store, folder: Path) -> None:
+    """Let the ledger have the change. Raises Stop; the change stands all the same."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from console.intake.registry import NotTheRegistry, take_folder
+
+    try:
+        take_folder(store, folder, datetime.now(UTC))
+    except (NotTheRegistry, SQLAlchemyError) as error:
+        raise Stop(f"the change is made, but the console's ledger does not have it: {error}") from None
+    finally:
+        store.close()
 
 
 def _moment(given: datetime | None) -> float:

@@ -23,20 +23,20 @@ from typer.testing import CliRunner
 
 from analysis.registry.changes import Action, Change, Models, NotAllowed
 from analysis.registry.checking import fit_of
-from analysis.registry.registry import FILE, Damaged, Registry
+from analysis.registry.registry import Damaged
 from analysis.registry.writing import Unknown, full_digest, read_comparison, write_artefact
 from analysis.training.comparing import NothingHeldOut, compare
 from analysis.training.features import collecting, features, frame
 from analysis.training.fitting import TooFewRows, fit
 from models.detectors.trained_profile import TrainedProfileSettings
-from models.ledger import Entry, verify
+from models.ledger import verify
 from models.panel import Chosen
 from models.pipeline import Pipeline
 from models.serving import ArtefactRefused, Statement
 from models.statistics.profiles import FEATURES
 from streams.__main__ import app
 from streams.artefacts import ArtefactFolder, read_artefact
-from streams.serving import POINTER, Pointer, read_pointer
+from streams.serving import POINTER, REGISTRY, Pointer, read_pointer
 from tests.logs import LATENESS, SOURCES, Log, Plan, reference
 from tests.model_shop import STANZA, Shop, crown, log_of_weeks, open_shop, rows, week
 from tests.plain_models import NIGHTS, PlainModels
@@ -305,10 +305,10 @@ def test_the_way_of_a_model_and_its_refusals(shop: Shop) -> None:
     say: dict[str, Any] = {"stanza": STANZA, "model": shop.forest}
 
     def refused(by: str, change: Change, said: str) -> None:
-        before = (shop.models / FILE).read_bytes()
+        before = (shop.models / REGISTRY).read_bytes()
         with pytest.raises(NotAllowed, match=said):
             registry.change(by, change)
-        assert (shop.models / FILE).read_bytes() == before
+        assert (shop.models / REGISTRY).read_bytes() == before
 
     refused("reviewer-1", Change(action="approved", since=1.0, **say), "is candidate, not shadow")
     registry.change("analyst-1", Change(action="shadowed", since=1.0, **say))
@@ -332,14 +332,13 @@ def test_the_way_of_a_model_and_its_refusals(shop: Shop) -> None:
 
 
 def test_the_registry_is_a_chain_that_anybody_can_check(shop: Shop) -> None:
-    heard: list[Entry] = []
-    registry = Registry(shop.models, sink=heard.append)
+    registry = shop.registry
     entry, _ = registry.change(
         "analyst-1", Change(action="shadowed", since=1.0, stanza=STANZA, model=shop.forest)
     )
-    file = shop.models / FILE
+    file = shop.models / REGISTRY
     lines = file.read_bytes().splitlines(keepends=True)
-    assert heard == [entry] and entry.kind == "model" and entry.actor == "analyst-1"
+    assert registry.entries()[-1] == entry and entry.kind == "model" and entry.actor == "analyst-1"
     assert not verify(lines, entry.digest).faults
     file.write_bytes(file.read_bytes().replace(b'"actor":"analyst-1"', b'"actor":"reviewer-1"', 1))
     with pytest.raises(Damaged, match="line 1"):
@@ -351,7 +350,7 @@ def test_the_registry_is_a_chain_that_anybody_can_check(shop: Shop) -> None:
 def test_an_entry_that_cannot_be_written_whole_is_not_there(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = (shop.models / FILE).read_bytes()
+    before = (shop.models / REGISTRY).read_bytes()
     change = Change(action="shadowed", since=1.0, stanza=STANZA, model=shop.forest)
 
     def full(descriptor: int) -> None:
@@ -361,7 +360,7 @@ def test_an_entry_that_cannot_be_written_whole_is_not_there(
     with pytest.raises(OSError, match="No space"):
         shop.registry.change("analyst-1", change)
     monkeypatch.undo()
-    assert (shop.models / FILE).read_bytes() == before
+    assert (shop.models / REGISTRY).read_bytes() == before
     shop.registry.change("analyst-1", change)
 
 

@@ -3,35 +3,46 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 from console.intake.taking import Taken, take, take_alerts
-from console.storage import ledger
+from console.storage import configurations, ledger
 from console.storage.engine import Store
 from console.work.deciding import decide
 from console.work.exporting import export_bundle
 from models.bundle import chain_line, verify_bundle
-from models.policy import Clause
+from models.policy import Clause, Pack, Register
+from models.reference import Reference
 from streams.__main__ import app
-from tests.console.alerts import AT, alert
+from streams.configuration import Configuration
+from tests.console.alerts import AT, PLAIN, alert
+from tests.console.conftest import NewStore
 from tests.console.test_intake import copied, pack
 
 CLAUSE = Clause(
     id="pack.clause", title="A rule", text="No search without a case.", source="Policy 1", url="about:blank",
     valid_from=738000, condition="missing(case_number)", severity="high",
 )  # fmt: skip
+IN_FORCE = Configuration(
+    Reference(policy=Register([Pack(name="pack", title="A policy", jurisdiction="here", clauses=(CLAUSE,))])),
+    detectors=(),
+    digest=PLAIN.config_digest,
+)
 ONE = alert(1, clause=CLAUSE.id, severity="high", kind="policy")
 
 
 def fill(store: Store) -> list[bytes]:
     """A bundle of an alert with decisions, among entries about others."""
     with store.writing() as session:
+        configurations.tell(session, IN_FORCE, AT)
         take_alerts(session, [ONE, alert(2, entity="r-2")], AT)
         take(session, [Taken("searches", 0, 0, pack([1, 2, 3], [])[0])], AT)
     for number, (action, actor) in enumerate([("acknowledge", "reviewer-1"), ("comment", "reviewer-2")]):
@@ -61,6 +72,34 @@ def test_it_is_whole_and_has_all_that_it_should(bundle: list[bytes]) -> None:
     assert kinds == ["bundle", "alert", "search", "search", "baseline", "clause", "configuration"]
     clause = next(part["value"] for part in parts if part["part"] == "clause")
     assert (clause["text"], clause["source"], clause["valid_from"]) == (CLAUSE.text, "Policy 1", "2021-07-29")
+    judged_by = parts[len(kinds) - 1]["value"]
+    assert judged_by["config_digest"] == judged_by["entry"]["body"]["config_digest"] == ONE.config_digest
+    assert judged_by["entry"]["body"]["packs"][0]["clauses"] == [clause]
+
+
+def test_the_clause_is_that_of_the_configuration_that_judged(new_store: NewStore) -> None:
+    store = new_store()
+    fill(store)
+    today = msgspec.structs.replace(CLAUSE, text="A search needs a case and a supervisor.")
+    later = replace(IN_FORCE, digest="f" * 16)
+    with store.writing() as session:
+        assert configurations.tell(session, later, AT) and not configurations.tell(session, later, AT)
+        lines = list(export_bundle(session, ONE.alert_id, "reviewer-1", AT, today))
+    assert verify_bundle(lines).faults == ()
+    assert today.text.encode() not in b"".join(lines)
+
+
+PARTS = ("alert", "search", "baseline", "clause", "configuration", "entry")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_changed_byte_of_each_part_is_named(bundle: list[bytes], part: str) -> None:
+    line = next(place for place, raw in enumerate(bundle) if json.loads(raw)["part"] == part)
+    changed = bytearray(bundle[line])
+    place = len(changed) // 2
+    changed[place] ^= 1
+    faults = verify_bundle([*bundle[:line], bytes(changed), *bundle[line + 1 :]]).faults
+    assert line + 1 in {fault.line for fault in faults}
 
 
 def test_what_is_about_others_is_sealed(bundle: list[bytes]) -> None:

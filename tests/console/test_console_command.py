@@ -101,7 +101,9 @@ def served(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str],
         process.stderr.close()
 
 
-def test_the_console_says_where_it_is_and_ends_when_asked(served: tuple[subprocess.Popen[str], str]) -> None:
+def test_the_console_says_where_it_is_and_ends_when_asked(
+    served: tuple[subprocess.Popen[str], str], environment: dict[str, str]
+) -> None:
     process, address = served
     assert httpx.get(f"{address}/readyz").json() == {"ok": True}
     page = httpx.get(f"{address}/login")
@@ -109,3 +111,8 @@ def test_the_console_says_where_it_is_and_ends_when_asked(served: tuple[subproce
     assert httpx.get(f"{address}/account").headers["location"].startswith("/login")
     process.send_signal(signal.SIGINT)
     assert process.wait(10) in (0, -signal.SIGINT, 130)
+    store = open_store(environment["PROBEWATCH_CONSOLE_DATABASE"])
+    with store.reading() as session:
+        (told,) = [one for one in entries(session) if one.kind == "configuration"]
+    store.close()
+    assert isinstance(told.body, dict) and "detroit" in {pack["name"] for pack in told.body["packs"]}

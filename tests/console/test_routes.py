@@ -13,9 +13,9 @@ from fastapi import APIRouter, Depends, FastAPI
 from console.access import csrf
 from console.access.permissions import Permission, Role, allows
 from console.access.require import Undeclared, anyone, declared, require
-from console.storage.engine import open_store
-from console.storage.ledger import head
-from tests.console.browsing import HOME, Browser, add_one_of_each, make_console
+from console.storage.engine import Store, open_store
+from console.storage.ledger import entries, head
+from tests.console.browsing import HOME, Browser, Clock, add_one_of_each, make_console
 from tests.console.site import replayed
 
 #: What an allowed request to nothing in particular may give.
@@ -174,3 +174,32 @@ def test_an_administrator_judges_nobody() -> None:
         Permission.READ_SEARCHES,
     ):
         assert not allows([Role.ADMINISTRATOR], permission)
+
+
+def test_a_refused_request_is_in_the_ledger_once_an_hour(store: Store, tmp_path: Path) -> None:
+    clock = Clock()
+    app = make_console(store, tmp_path, clock=clock)
+    add_one_of_each(app)
+
+    def told() -> list[tuple[str, str]]:
+        with store.reading() as session:
+            return [
+                (str(one.actor), one.body["asked"])
+                for one in entries(session)
+                if isinstance(one.body, dict) and one.body.get("what") == "refused"
+            ]
+
+    viewer, auditor = (Browser(app).enter(name) for name in ("viewer-1", "auditor-1"))
+    for path in ("/ledger", "/ledger/export", "/accounts", "/ledger"):
+        assert viewer.get(path).status_code == 403
+    assert Browser(app).get("/accounts").status_code == 303, "nobody is not somebody who is refused"
+    assert auditor.get("/").status_code == 303, "everybody begins there"
+    expected = [("viewer-1", str(Permission.READ_LEDGER)), ("viewer-1", str(Permission.MANAGE_ACCOUNTS))]
+    assert told() == expected
+    clock.pass_by(minutes=20)
+    viewer.get("/ledger")
+    assert told() == expected
+    auditor.get("/inbox")
+    clock.pass_by(minutes=41)
+    viewer.enter("viewer-1").get("/ledger")
+    assert told() == [*expected, ("auditor-1", str(Permission.READ_ALERTS)), expected[0]]

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from console.access.permissions import Permission
-from console.access.require import require
+from console.access.require import NotPermitted, require
 from console.access.visits import Current
 from console.reading import inbox as reading
 from console.reading.records import (
@@ -113,7 +113,7 @@ def decision(judge: Judge, session: Writing, now: Now, alert_id: Number, wish: W
     fields = wish.model_dump(exclude={"action", "looked_at"})
     if wish.action == "assign" and wish.assignee not in (None, judge.name):
         if not judge.may(Permission.ASSIGN):
-            raise HTTPException(403, "Your roles do not allow to assign an alert to somebody else.")
+            raise NotPermitted(Permission.ASSIGN)
         if not works(session, str(wish.assignee)):
             raise HTTPException(409, "There is no such account that may work on alerts.")
     try:

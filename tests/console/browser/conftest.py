@@ -34,13 +34,16 @@ class Desk:
         name = name or f"{role}-1"
         if name not in self._tokens:
             self._tokens[name] = self.site.person(role, name=name).token or ""
+        return self.come(path, self._tokens[name], **look)
+
+    def come(self, path: str, token: str | None = None, **look: Any) -> Page:
+        """A page of a browser that has this session, or none."""
         context = self._chromium.new_context(
             base_url=self.address, timezone_id="America/Los_Angeles", locale="en-US", **look
         )
         self._contexts.callback(context.close)
-        context.add_cookies(
-            [{"name": "probewatch-session", "value": self._tokens[name], "url": self.address}]
-        )
+        if token is not None:
+            context.add_cookies([{"name": "probewatch-session", "value": token, "url": self.address}])
         page = context.new_page()
         page.on("request", lambda one: self._asked(one.url))
         page.on("console", lambda one: self._said(one.type, one.text))

@@ -16,6 +16,7 @@ PAGES: dict[str, tuple[str, Role]] = {
     "subject": ("/subject?name=pet", Role.REVIEWER),
     "calendar": ("/calendar?agency=lapd&year=2021", Role.REVIEWER),
     "completeness": ("/completeness", Role.REVIEWER),
+    "figures": ("/figures?from=2021-03-01&to=2021-03-31", Role.ANALYST),
     "policy": ("/policy?day=2021-04-01&before=2019-01-01", Role.REVIEWER),
     "ledger": ("/ledger/verify", Role.AUDITOR),
     "look-ups": ("/names/look-ups", Role.SUPERVISOR),

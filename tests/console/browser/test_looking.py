@@ -2,61 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from console.access.permissions import Role
+from tests.console.browser.accessible import NARROW, cramped, faults
 from tests.console.browser.conftest import Desk
 from tests.console.browser.pages import PAGES
 
 pytestmark = pytest.mark.browser
 
-#: WCAG 2.2 AA and the levels below it.
-RULES = {
-    "runOnly": {
-        "type": "tag",
-        "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-    }
-}
-
 #: What a page without a style sheet has behind it.
 NO_GROUND = "rgba(0, 0, 0, 0)"
-
-
-def faults(page: Page) -> list[str]:
-    """What axe finds wrong, a line each."""
-    found: dict[str, Any] = Axe().run(page, options=RULES).response
-    return [
-        f"{one['id']}: {one['help']}: {[node['target'] for node in one['nodes']][:4]}"
-        for one in found["violations"]
-    ]
 
 
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(window: Desk, name: str, scheme: str) -> None:
     path, role = PAGES[name]
-    page = window.open(path, role, color_scheme=scheme)
-    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
-    assert faults(page) == []
+    assert faults(window.open(path, role, color_scheme=scheme)) == []
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_narrow_screen_scrolls_one_way(window: Desk, name: str) -> None:
     path, role = PAGES[name]
-    page = window.open(path, role, viewport={"width": 320, "height": 640})
-    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 320
-    small = page.evaluate(
-        """() => [...document.querySelectorAll("button, summary, input:not([type=hidden]), select, .ways a")]
-            .filter((one) => one.checkVisibility())
-            .map((one) => [one.outerHTML.slice(0, 80), one.getBoundingClientRect()])
-            .filter(([, box]) => box.width < 24 || box.height < 24).map(([words]) => words)"""
-    )
-    assert small == [], "targets have 24 pixels at least"
+    assert cramped(window.open(path, role, viewport=NARROW)) == []
 
 
 def test_keyboard_alone_reads_and_acknowledges(desk: Desk) -> None:
