@@ -44,6 +44,7 @@ from bench.simulator.seeds import generator
 from bench.simulator.world import World
 from models.alert import encode_alert
 from models.detectors import settings_types
+from models.p_values import BOUNDS
 from models.ticking import Ticker
 from streams.configuration import load
 from streams.replay import replay
@@ -433,6 +434,16 @@ def test_one_seed_is_scored_from_end_to_end(scored: Seed) -> None:
     assert found.shipped.caught["S10 L1"] == [1, 1]
     days = {name: sum(of[1] for of in groups.values()) for name, groups in found.groups.items()}
     assert len(set(days.values())) == 1
+
+
+def test_honest_windows_keep_their_promise_in_every_stratum_and_every_stanza(scored: Seed) -> None:
+    strata = dict((name, ratios) for name, judged, ratios, _ in scored.tails.rows(2_000))
+    assert len(strata) >= 3
+    for name, ratios in strata.items():
+        assert 0.3 < ratios[0] < 1.5, name
+    for stanza, below in scored.below.items():
+        promised = 0.01 * below[-1]
+        assert below[BOUNDS.index(0.01)] <= 1.5 * promised + 3 * promised**0.5, stanza
 
 
 def test_the_page_is_rewritten_between_its_markers_alone(scored: Seed, tmp_path: Path) -> None:
