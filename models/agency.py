@@ -296,7 +296,7 @@ class Agency:
         kept, held = self._ration(day, found)
         for detector, named, own, said in zip(self._detectors, self._named, found, kept, strict=True):
             all_found += (Found(named.name, finding) for finding in own)
-            # Where no value came at all, nothing is known about the detector.
+            # Until a first value came, nothing is known about the detector.
             if detector.p_values.some:
                 for place, count in detector.p_values.take(detector.tested(day)).items():
                     self._counts["p_values", f"{named.name}|{place}"] += count

@@ -2,13 +2,16 @@
 
 Each anomaly stanza runs twice: as it is shipped, and once more under another name with the largest alpha
 it permits. What the second one finds when a day closes is noted with its score and goes no further, so
-that one replay gives the shipped alerts and the scores of all others.
+that one replay gives the shipped alerts and the scores of all others. How its p-values fell is noted too, day
+by day.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from types import MappingProxyType
 
@@ -18,6 +21,7 @@ from models.alert import Alert, Finding
 from models.detectors import settings_types
 from models.detectors.base import Day, Detector, Settings
 from models.detectors.demonstration_spike import DemonstrationSpikeSettings
+from models.p_values import BOUNDS
 from models.panel import Chosen, Panel
 from models.ticking import Ticker
 from models.watch import WatchStage
@@ -47,6 +51,16 @@ class Heard:
     functions: dict[str, str]
     """Stanza to function."""
     findings: dict[str, list[tuple[int, Finding]]] = field(default_factory=dict)
+    fallen: dict[str, dict[int, Counter[int]]] = field(default_factory=dict)
+    """By opened stanza and day (ordinal): how many p-values fell into each class of `models.p_values`."""
+
+    def below(self, stanza: str, first: int, last: int) -> list[int]:
+        """How many p-values of the days `first` to `last` (exclusive) lie at or below each of `BOUNDS`."""
+        total = Counter[int]()
+        for day, fell in self.fallen.get(stanza, {}).items():
+            if first <= day < last:
+                total.update(fell)
+        return list(accumulate(total[place] for place in range(len(BOUNDS))))
 
 
 def permitted(kind: type[Settings]) -> float | None:
@@ -83,15 +97,21 @@ class Overheard(Detector):
     function = "overheard"
     bytes_per_key = 0
 
-    def __init__(self, inner: Detector, into: list[tuple[int, Finding]]) -> None:
+    def __init__(
+        self, inner: Detector, into: list[tuple[int, Finding]], fallen: dict[int, Counter[int]]
+    ) -> None:
         # Without an alpha: the budget of the shipped stanzas is not theirs.
         super().__init__(inner.name, Settings(), inner.reference, inner.agency_id)
         self._inner = inner
         self._into = into
+        self._fallen = fallen
 
     def close(self, day: Day) -> Iterator[Finding]:
         """Note what the inner detector finds."""
         self._into += ((day.number, finding) for finding in self._inner.close(day))
+        if self._inner.p_values.some:
+            fell = self._inner.p_values.take(self._inner.tested(day))
+            self._fallen.setdefault(day.number, Counter()).update(fell)
         return iter(())
 
     def snapshot(self) -> dict[str, bytes]:
@@ -115,8 +135,9 @@ def hear(folder: Path, shipped: Path, changes: Mapping[str, object] = MappingPro
 
     def detectors(agency_id: str) -> Sequence[Detector]:
         listening = [
-            Overheard(one, heard.findings.setdefault(one.name.removeprefix(OPENED), []))
+            Overheard(one, heard.findings.setdefault(stanza, []), heard.fallen.setdefault(stanza, {}))
             for one in wide.agency(agency_id)
+            for stanza in (one.name.removeprefix(OPENED),)
         ]
         return (*own.agency(agency_id), *listening)
 

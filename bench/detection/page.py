@@ -15,6 +15,7 @@ from bench.detection.picture import panels
 from bench.detection.run import OURS, Seed
 from bench.detection.scoring import READ, TOLERANCE, Point, censored_median
 from bench.detection.tails import Tails
+from models.p_values import BOUNDS
 from streams.documentation.tables import table
 
 #: What the command writes stands between these lines: the simulation, and the real log.
@@ -52,6 +53,10 @@ def measured_part(seeds: Sequence[Seed], command: str, picture: str) -> str:
         parts += [f"### As shipped, {scale} searches a year\n", *_shipped(own)]
         parts += [f"### Whom false alerts hit, {scale} searches a year\n", _fairness(own)]
         parts += [f"### Tails, {scale} searches a year\n", _tails(own)]
+        parts += [
+            "The same for every stanza, over all that it tested on days of the honest year:\n",
+            _each(own),
+        ]
     return "\n".join(parts)
 
 
@@ -234,6 +239,20 @@ def _tails(own: Sequence[Seed]) -> str:
     for one in own:
         total.merge(one.tails)
     return tail_table(total)
+
+
+def _each(own: Sequence[Seed]) -> str:
+    """Observed over nominal by stanza. Values that are told only in whole steps lie below 1."""
+    rows = []
+    for stanza in sorted({name for one in own for name in one.below}):
+        below = [sum(column) for column in zip(*(one.below[stanza] for one in own), strict=True)]
+        tested = below[-1]
+        cells = [
+            _ratio(tested, level, below[BOUNDS.index(level)] / tested / level if tested else 0.0)
+            for level in (0.1, *LEVELS)
+        ]
+        rows.append((stanza, f"{tested:,}", *cells))
+    return table(("stanza", "tested", *(f"at {level:g}" for level in (0.1, *LEVELS))), rows)
 
 
 def tail_table(tails: Tails) -> str:

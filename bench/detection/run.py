@@ -81,6 +81,8 @@ class Seed:
     newcomers: dict[float, list[int]] = field(default_factory=dict)
     """By volume budget: newcomers falsely flagged in their first 60 days, and all of them."""
     skipped: dict[str, str] = field(default_factory=dict)
+    below: dict[str, list[int]] = field(default_factory=dict)
+    """By stanza: how many p-values of the honest year lie at or below each of `models.p_values.BOUNDS`."""
     areas: dict[str, list[int]] = field(default_factory=dict)
     """What the report on disparity names in the scored year, by level, and in the honest one: areas named and
     all areas that are searched beyond their share, or are not."""
@@ -149,7 +151,7 @@ def judged(world: World, folder: Path, heard: Heard, scale: str, seed: int) -> S
         _as_shipped(world, heard, labels, traps, officer_days[1]),
         _tails(world, folder, reference, counts["volume"][0], spans[0], seed),
         frozenset(name for stanza in heard.findings for name in (stanza, heard.functions[stanza])),
-        skipped=skipped,
+        skipped=skipped, below={stanza: heard.below(stanza, *spans[0]) for stanza in heard.findings},
     )  # fmt: skip
     if "volume" in scored:
         _fairness(world, result, spans[1], labels)
