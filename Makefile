@@ -1,7 +1,7 @@
 # `make demo`, `make test` and `make check` need Python 3.11 or newer with its venv module, nothing else.
 # Another interpreter: `make check PYTHON=/path/to/python3.12` (after `make clean`).
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-kafka test-prometheus test-browser test-postgres pictures pictures-console chaos kafka bench-peers bench-detection bench-detection-external check lint format types contracts lock clean
+.PHONY: help demo test test-kafka test-prometheus test-browser test-postgres pictures pictures-console chaos kafka bench-peers bench-detection bench-detection-external check lint format types contracts lock clean notebooks
 ARGS ?=
 SCALES ?= 20k
 LOG ?= eugene.csv
@@ -20,6 +20,7 @@ help:
 	@echo "make test-browser     the console in a real browser; needs Chromium (Debian's package)"
 	@echo "make pictures-console the pages of the console as pictures into docs/console; the same needs"
 	@echo "make pictures         the dashboards drawn from a real run into docs/dashboards; the same needs"
+	@echo "make notebooks        the analysts' notebooks in a browser; ARGS=\"explore_a_log.py -- --log FILE\" one of them"
 	@echo "make chaos SEEDS=500  seeded faults against three workers, with a summary; BROKER=kafka: on Apache Kafka"
 	@echo "make kafka            Apache Kafka on this machine until Ctrl-C, for trying things out; the same needs"
 	@echo "make bench-peers      the frameworks that \`./probewatch bench peers\` compares us with, each in a .venv-peers-*"
@@ -75,6 +76,10 @@ pictures-console: .venv/.locked
 
 pictures: .venv/.locked
 	@$(ALONE) -m tests.prometheus docs/dashboards
+
+# On the loopback address alone, and with a token that it prints.
+notebooks: .venv/.locked
+	cd notebooks && PYTHONPATH=$(CURDIR) $(CURDIR)/$(BIN)/marimo edit $(or $(ARGS),.)
 
 # Seeds 0 to SEEDS-1, or those that ONLY names: make chaos ONLY="17 23" BROKER=kafka
 chaos: .venv/.locked

@@ -62,6 +62,20 @@ def simulated(labels: Path) -> Labels:
     return Labels(tuple(incidents), tuple(traps))
 
 
+def gathered(labels: Path | None, alerts: Path | None, decisions: Path | None) -> Labels:
+    """Labels of files: those of a simulation, of alerts with what staff decided about them, or both.
+
+    Raises:
+        Stop: a file cannot be read.
+    """
+    known = simulated(labels) if labels else Labels()
+    if alerts and decisions:
+        with alerts.open("rb") as lines, decisions.open("rb") as other:
+            told = read_alerts(lines, str(alerts))
+            known += disposed(told, dispositions(told, read_decisions(other, str(decisions))))
+    return known
+
+
 def read_alerts(values: Iterable[bytes], name: str) -> list[Alert]:
     """Alerts, the last record of each. Raises Stop naming the line."""
     return list({one.alert_id: one for one in _read(values, name, decode_alert, "an alert")}.values())

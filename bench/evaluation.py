@@ -111,9 +111,9 @@ def evaluate(
     `rename` gives the pseudonym of a requester id when alerts carry pseudonyms and labels do not.
     """
     alerting = [one for one in labels if one.kind != "report"]
-    labels = [_renamed(one, rename) for one in alerting if _between(one.start, first, last)]
-    decoys = [_renamed(one, rename) for one in decoys if _between(one.start, first, last)]
-    records = [one for one in latest(alerts) if _between(one.alert.window_end, first, last)]
+    labels = [_renamed(one, rename) for one in alerting if between(one.start, first, last)]
+    decoys = [_renamed(one, rename) for one in decoys if between(one.start, first, last)]
+    records = [one for one in latest(alerts) if between(one.alert.window_end, first, last)]
     matches = [[record for record in records if _about(record, label, slack)] for label in labels]
     matched = {record.alert.alert_id for about in matches for record in about}
     breaches = {event for label in labels if label.kind == "policy" for event in label.event_ids}
@@ -191,7 +191,8 @@ def _alarmed(
             yield decoy, tuple(dict.fromkeys(fell))
 
 
-def _between(moment: datetime, first: datetime | None, last: datetime | None) -> bool:
+def between(moment: datetime, first: datetime | None, last: datetime | None) -> bool:
+    """Whether it is in a span of which either end may be open; `last` is exclusive."""
     return (first is None or moment >= first) and (last is None or moment < last)
 
 

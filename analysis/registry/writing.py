@@ -61,6 +61,14 @@ def read_comparison(folder: Path, digest: str) -> Comparison:
         raise Unknown(f"the comparison {digest} cannot be read ({error}); compare again") from None
 
 
+def last_comparison(folder: Path, candidate: str, champion: str | None) -> str | None:
+    """Digest of the comparison of these two that was written last, if there is one. Raises Unknown."""
+    files = sorted((folder / "comparisons").glob("*.json"), key=lambda one: one.stat().st_mtime_ns)
+    of_both = (one.stem for one in reversed(files)
+               if read_comparison(folder, one.stem).sides == (candidate, champion))  # fmt: skip
+    return next(of_both, None)
+
+
 def full_digest(known: list[str], given: str) -> str:
     """The one digest that begins so. Raises Unknown."""
     found = [one for one in known if one.startswith(given)]

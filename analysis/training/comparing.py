@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from msgspec import Struct
 
+from analysis.training.labelled import Labelled, Row, Truth, held_against
 from models.detectors.trained_profile import LEVEL
 from models.statistics.negative_binomial import Floats
 from models.statistics.past_scores import PastScores
@@ -39,6 +40,8 @@ class Side(Struct, frozen=True, kw_only=True):
     """The same of p-values up to 0.01."""
     largest_stability_index: float
     """Of its features against its training; above 0.25 they fall elsewhere."""
+    labelled: Labelled | None = None
+    """Against labels, where there are any."""
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
@@ -58,15 +61,20 @@ class Comparison(Struct, frozen=True, kw_only=True):
     """Findings of the candidate that the champion has, too."""
     rank_correlation: float | None
     """Spearman's, of their scores."""
-    new: tuple[tuple[str, str, str], ...]
-    gone: tuple[tuple[str, str, str], ...]
+    new: tuple[Row, ...]
+    gone: tuple[Row, ...]
     """Some findings of the candidate alone, and of the champion alone: agency, Sunday, requester."""
+
+    @property
+    def sides(self) -> tuple[str, str | None]:
+        """Digests of the candidate and of the champion."""
+        return self.candidate.digest, self.champion.digest if self.champion else None
 
 
 class _Judged(NamedTuple):
     side: Side
     scores: Floats
-    told: set[tuple[str, str, str]]
+    told: set[Row]
 
 
 def held_out(frame: Any, models: list[TrainedModel]) -> Any:
@@ -94,10 +102,12 @@ def compare(
     *,
     alpha: float,
     data_sha256: str,
+    truth: Truth | None = None,
 ) -> Comparison:
-    """Judge the held-out rows of a frame by both models. Raises NothingHeldOut."""
+    """Judge the held-out rows of a frame by both models, and by labels too. Raises NothingHeldOut."""
     rows = held_out(frame, [candidate[1]] + ([champion[1]] if champion else []))
-    one, other = _judge(rows, *candidate, alpha), _judge(rows, *champion, alpha) if champion else None
+    one = _judge(rows, *candidate, alpha, truth)
+    other = _judge(rows, *champion, alpha, truth) if champion else None
     sundays = sorted(set(rows["sunday"]))
     told = other.told if other else set()
     return Comparison(
@@ -121,11 +131,11 @@ def measured(rows: Any, digest: str, model: TrainedModel, alpha: float) -> Side:
     return _judge(rows, digest, model, alpha).side
 
 
-def _judge(rows: Any, digest: str, model: TrainedModel, alpha: float) -> _Judged:
+def _judge(rows: Any, digest: str, model: TrainedModel, alpha: float, truth: Truth | None = None) -> _Judged:
     values = rows[list(FEATURES)].to_numpy()
     scores = np.round(model.scores(values), 9)
     p = PastScores(model.calibration).chances(scores)
-    told: set[tuple[str, str, str]] = set()
+    told: set[Row] = set()
     last: dict[tuple[str, str], int] = {}
     # Rows stand by Sunday. Who was told of is not told of again until four weeks have passed.
     for at in np.flatnonzero(p <= alpha).tolist():
@@ -135,6 +145,7 @@ def _judge(rows: Any, digest: str, model: TrainedModel, alpha: float) -> _Judged
             last[agency, who] = day
             told.add((agency, sunday, who))
     drift = stability(classes(values, model.edges), model.shares)
+    ends = rows["sunday"].min(), rows["sunday"].max()
     return _Judged(
         Side(
             digest=digest,
@@ -144,6 +155,7 @@ def _judge(rows: Any, digest: str, model: TrainedModel, alpha: float) -> _Judged
             calibration_ratio=float(np.mean(p <= LEVEL) / LEVEL),
             tail_ratio=float(np.mean(p <= 0.01) / 0.01),
             largest_stability_index=float(drift.max()),
+            labelled=held_against(truth, told, *ends) if truth else None,
         ),
         scores,
         told,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, NamedTuple
 
 import msgspec
@@ -88,8 +89,13 @@ class Study:
         first, last = self.span
         try:
             return folds(max(first - HISTORY, self._begin), first, last, number, HISTORY)
-        except ValueError as error:
-            raise Stop(f"the labelled time is too short for {number} folds: {error}") from error
+        except ValueError:
+            begin, one, end = map(date.fromordinal, (self._begin, first, last))
+            raise Stop(
+                f"the labels reach from {one} to {end} and the log begins on {begin}: there must be {number} "
+                "days of labels, and days before them by which a threshold is set; give a log that begins "
+                "earlier, or fewer --folds"
+            ) from None
 
     def hear(self, values: dict[str, Any]) -> Heard:
         """Run the stanza with some of its settings changed."""

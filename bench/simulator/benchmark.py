@@ -1,4 +1,4 @@
-"""The benchmark: a made-up city of 1,500 at three volumes, incidents in the last year alone."""
+"""The benchmark: a made-up city of 1,500 at four volumes, incidents in the last year alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.simulator.seeds import generator
 from bench.simulator.world import World
 
 #: Searches a year, by scale.
-SCALES = {"20k": 20_000, "100k": 100_000, "1M": 1_000_000}
+SCALES = {"5k": 5_000, "20k": 20_000, "100k": 100_000, "1M": 1_000_000}
 #: Incidents of each scenario at each level. Most for those that science compares by recall; areas,
 #: sources and marches are few; S14 has one for each of what can fall silent.
 REPEATS = {

@@ -13,13 +13,16 @@ import msgspec
 import typer
 from rich.console import Console
 
+from bench.dispositions import dispositions
 from bench.evaluation import Evaluation
 from bench.evaluation import evaluate as compare
 from bench.labels import Label, read_labels
 from bench.officer_days import officer_days
 from bench.scorecard import render, summary
 from models.alert import Alert, decode_alert
+from models.decisions import Decision, encode_decision
 from models.pseudonym import Pseudonyms
+from streams.whole_file import whole_file
 
 console = Console(stderr=True, width=None if sys.stderr.isatty() else 150)
 
@@ -54,6 +57,10 @@ def evaluate(
         Path | None,
         typer.Option(exists=True, file_okay=False, help="Configuration, to compare with its budget."),
     ] = None,
+    decisions: Annotated[
+        Path | None,
+        typer.Option(help="Write what staff who knew the labels would decide, for `feedback` and `tune`."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
 ) -> None:
     """Show which incidents were caught, by what and how soon, and every false alert.
@@ -75,9 +82,21 @@ def evaluate(
         records, known, decoys=traps, first=since, last=until, officer_days=days, rename=rename
     )
     console.print(render(evaluation))
+    if decisions is not None:
+        _decide(dispositions(records, evaluation, since, until), decisions)
     kept = _promise(evaluation, records, config, (end - begin).days) if config is not None else {}
     if as_json:
         print(json.dumps({**summary(evaluation), **kept}))
+
+
+def _decide(decided: Iterable[Decision], out: Path) -> None:
+    lines = b"".join(encode_decision(one) + b"\n" for one in decided)
+    try:
+        with whole_file(out) as stream:
+            stream.write(lines)
+    except OSError as error:
+        console.print(f"cannot write {out}: {error.strerror}", style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(1) from error
 
 
 def _promise(

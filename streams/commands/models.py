@@ -19,6 +19,7 @@ from streams.exits import FAILURE, Stop
 if TYPE_CHECKING:
     from analysis.registry.changes import Change, Models
     from analysis.registry.registry import Registry
+    from analysis.training.labelled import Labelled
     from console.storage.engine import Store
 
 T = TypeVar("T")
@@ -26,7 +27,10 @@ console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 #: Workers look for changes with every tick: a change holds for days that end after this has passed.
 NOTICE = timedelta(minutes=10)
 
-Digest = Annotated[str, typer.Argument(metavar="MODEL", help="Its digest, or how that begins.")]
+Digest = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="Its digest, how that begins, or the state of the only one in it."),
+]
 By = Annotated[str, typer.Option("--as", help="Your account; it stands in the ledger.")]
 Folder = Annotated[Path | None, typer.Option("--models", help="Folder of the models.")]
 Stanza = Annotated[str, typer.Option(help="The stanza of config/detectors.yaml.")]
@@ -64,7 +68,8 @@ class _Shelf:
     def digest(self, given: str) -> str:
         from analysis.registry.writing import full_digest
 
-        return full_digest(list(self.models.by_digest), given)
+        found = [one.digest for one in self.models.by_digest.values() if one.state == given]
+        return found[0] if len(found) == 1 else full_digest(found or list(self.models.by_digest), given)
 
 
 def register(app: typer.Typer) -> None:
@@ -112,21 +117,45 @@ def show(model: Digest, models: Folder = None) -> None:
 
 
 def compare(
-    model: Digest, files: Files, config: Config = None, models: Folder = None, as_json: Json = False
+    model: Digest,
+    files: Files,
+    labels: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="labels.jsonl of the same searches.")
+    ] = None,
+    alerts: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Alerts that were decided on.")
+    ] = None,
+    decisions: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="What staff decided, one object a line.")
+    ] = None,
+    config: Config = None,
+    models: Folder = None,
+    as_json: Json = False,
 ) -> None:
-    """Let a model and the champion judge Sundays that neither has seen, and keep what comes of it."""
+    """Let a model and the champion judge Sundays that neither has seen, and keep what comes of it.
+
+    With labels, of a simulation or from dispositions (--alerts with --decisions), also: how many findings
+    are right, and how many incidents are told.
+    """
+    if bool(alerts) != bool(decisions):
+        raise typer.BadParameter("--alerts and --decisions belong together", param_hint="--decisions")
+    from analysis.labels import gathered
     from analysis.loading import desk
     from analysis.registry.writing import write_comparison
     from analysis.training import comparing
     from analysis.training.features import data_digest, features
+    from analysis.training.labelled import Truth
     from streams.artefacts import read_artefact
 
     shelf = _opened(models)
+    # Of a simulation every incident is known; what staff have closed is part of what there is.
+    given = bool(labels or decisions)
 
     def work() -> tuple[str, comparing.Comparison]:
         digest = shelf.digest(model)
         stanza = shelf.models.by_digest[digest].stanza
         found = desk(config, models, stanza)
+        truth = Truth(gathered(labels, alerts, decisions), complete=labels is not None) if given else None
         champion = shelf.models.champion(stanza)
         if champion == digest:
             raise Stop(f"{digest[:12]} is the champion itself")
@@ -138,11 +167,13 @@ def compare(
             (champion, read_artefact(shelf.folder, champion)) if champion else None,
             alpha=found.stanza.alpha,
             data_sha256=data_digest(files),
+            truth=truth,
         )
         return write_comparison(shelf.folder, made), made
 
     digest, made = _said(work)
-    table = Table("", "model", "alerts", "a week", "p <= 0.05", "p <= 0.01", "stability")
+    by_labels = ("right", "precision", "told", "recall") if given else ()
+    table = Table("", "model", "alerts", "a week", "p <= 0.05", "p <= 0.01", "stability", *by_labels)
     for role, side in (("candidate", made.candidate), ("champion", made.champion)):
         if side is not None:
             table.add_row(
@@ -150,6 +181,7 @@ def compare(
                 *(f"{figure:.2f}" for figure in (
                     side.alerts_a_week, side.calibration_ratio, side.tail_ratio, side.largest_stability_index
                 )),
+                *(_by_labels(side.labelled) if side.labelled else ()),
             )  # fmt: skip
     out = Console()
     out.print(table)
@@ -159,11 +191,21 @@ def compare(
         print(json.dumps({"comparison": digest, **msgspec.to_builtins(made)}))
 
 
+def _by_labels(found: Labelled) -> list[str]:
+    """Counts and shares, each with its 95% interval."""
+    told = []
+    for one in (found.precision, found.recall):
+        said = "" if one.value is None else f"{one.value:.2f} ({one.low:.2f} to {one.high:.2f})"
+        told += [f"{one.hits} of {one.number}", said]
+    return told
+
+
 def promote(
     model: Digest,
     by: By,
     comparison: Annotated[
-        str | None, typer.Option(help="Digest of the comparison that speaks for it.")
+        str | None,
+        typer.Option(help="Digest of the comparison that speaks for it [the last one with the champion]."),
     ] = None,
     reason: Reason = None,
     since: Since = None,
@@ -176,23 +218,22 @@ def promote(
     needs a comparison with the one that serves, and somebody else: `models approve`.
     """
     from analysis.registry.changes import Change, NotAllowed
-    from analysis.registry.writing import read_comparison
+    from analysis.registry.writing import last_comparison, read_comparison
 
     shelf = _opened(models)
 
     def work() -> Change:
         digest = shelf.digest(model)
         one = shelf.models.by_digest[digest]
+        champion = shelf.models.champion(one.stanza)
         if one.state == "candidate":
             return Change(
                 action="shadowed", stanza=one.stanza, model=digest, since=_moment(since), reason=reason
             )
-        if comparison is not None:
-            made = read_comparison(shelf.folder, comparison)
-            sides = (made.candidate.digest, made.champion.digest if made.champion else None)
-            if sides != (digest, shelf.models.champion(one.stanza)):
-                raise NotAllowed("the comparison is of other models than this one and the champion")
-        return Change(action="asked", stanza=one.stanza, model=digest, comparison=comparison, reason=reason)
+        chosen = comparison or last_comparison(shelf.folder, digest, champion)
+        if chosen is not None and read_comparison(shelf.folder, chosen).sides != (digest, champion):
+            raise NotAllowed("the comparison is of other models than this one and the champion")
+        return Change(action="asked", stanza=one.stanza, model=digest, comparison=chosen, reason=reason)
 
     _change(shelf, by, work, database)
 
@@ -215,8 +256,8 @@ def approve(
         digest = shelf.digest(model)
         one = shelf.models.by_digest[digest]
         if one.comparison is not None:
-            champion = read_comparison(shelf.folder, one.comparison).champion
-            if (champion.digest if champion else None) != shelf.models.champion(one.stanza):
+            _, champion = read_comparison(shelf.folder, one.comparison).sides
+            if champion != shelf.models.champion(one.stanza):
                 raise NotAllowed("the champion has changed since the comparison; compare and promote again")
         return Change(
             action="approved", stanza=one.stanza, model=digest, comparison=one.comparison,
@@ -292,6 +333,8 @@ def check(
     if repair:
         _said(shelf.registry.repair)
     problems = faults(shelf.folder, shelf.models)
+    if files and not any(map(shelf.models.champion, shelf.models.champions)):
+        console.print("nothing serves, so there is nothing to look for drift of", style="yellow")
     for stanza in shelf.models.champions if files and not problems else ():
         problems += _drift(shelf, stanza, files or [], config, models)
     for problem in problems:

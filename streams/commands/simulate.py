@@ -22,6 +22,7 @@ console = Console(stderr=True)
 class Scale(StrEnum):
     """Searches a year of the benchmark's city, or the demo's Los Angeles."""
 
+    five_thousand = "5k"
     twenty_thousand = "20k"
     hundred_thousand = "100k"
     million = "1M"

@@ -74,7 +74,7 @@ def tune(
     if bool(alerts) != bool(decisions):
         raise typer.BadParameter("--alerts and --decisions belong together", param_hint="--decisions")
     # Detectors and optuna load their mathematics, which other commands should not wait for.
-    from analysis.labels import Labels, disposed, dispositions, read_alerts, read_decisions, simulated
+    from analysis.labels import gathered
     from analysis.opening import open_subject
     from analysis.packs import find_stanza, take_in
     from analysis.tuning.evidence import Evidence, sentence
@@ -89,13 +89,7 @@ def tune(
         places: list[Path] | list[None] = simulations or [None]
         for folder in places:
             subject = open_subject(folder or config)
-            known = (
-                simulated(folder / "labels.jsonl") if folder else simulated(labels) if labels else Labels()
-            )
-            if alerts and decisions:
-                with alerts.open("rb") as lines, decisions.open("rb") as other:
-                    decided = read_alerts(lines, str(alerts))
-                    known += disposed(decided, dispositions(decided, read_decisions(other, str(decisions))))
+            known = gathered(folder / "labels.jsonl" if folder else labels, alerts, decisions)
             chosen = find_stanza(subject, stanza)
             studies.append(
                 Study(take_in(subject, [folder / "events.jsonl"] if folder else files or []), chosen, known)
