@@ -9,11 +9,8 @@ from typing import Any
 
 import msgspec
 import pytest
-import schemathesis
 from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
-from schemathesis.core.result import Ok
-from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from console.access.permissions import Role
 from console.storage.engine import Store, open_store
@@ -35,6 +32,11 @@ def console(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 def test_every_route_answers_as_described(console: FastAPI) -> None:
     """Schemathesis makes the requests, right and wrong ones, and judges the answers."""
+    # Dear to import, and every process of `make test` imports this file.
+    import schemathesis
+    from schemathesis.core.result import Ok
+    from schemathesis.specs.openapi.checks import positive_data_acceptance
+
     schema = schemathesis.openapi.from_asgi("/api/openapi.json", console, headers={"host": "127.0.0.1"})
     browser = Browser(console).enter("supervisor-1")
     token = browser.get("/api/account").json()["csrf_token"]
