@@ -1,4 +1,4 @@
-"""How many machine instructions a search costs, and how many a day of an agency: the same on any busy machine.
+"""Machine instructions of one more search, and of one more day of an agency: the same on any busy machine.
 
 Both stages run in a process of their own under callgrind (Debian's `valgrind`), which counts and takes some
 fifty times as long. Three logs that differ in one thing each give a straight line: what the program itself
@@ -40,9 +40,7 @@ def bench(
     )
     figures = [
         Figure("a_search", "one more search", [(more - few) / searches / 1e3], "thousand instructions"),
-        Figure(
-            "an_agency_day", "one more day of an agency", [(longer - few) / days / 1e6], "million instructions"
-        ),
+        Figure("an_agency_day", "one more agency-day", [(longer - few) / days / 1e6], "million instructions"),
     ]
     facts = {"searches": searches, "days": days, "instructions": [few, more, longer]}
     return Report("instructions", figures, facts=facts)
