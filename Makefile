@@ -15,7 +15,7 @@ help:
 	@echo "make demo [ARGS=...]  the whole pipeline on simulated searches, with a broker of its own"
 	@echo "make test             every test that needs no outside service"
 	@echo "make test-kafka       the tests of delivery on Apache Kafka itself; needs Java 17 and Maven"
-	@echo "make test-prometheus  the tests on Prometheus and Alertmanager; needs them (Debian's packages) and Linux"
+	@echo "make test-prometheus  the tests on Prometheus and Alertmanager; needs them and Linux, installs them as root on Debian"
 	@echo "make test-postgres    the console's store on PostgreSQL; needs it (Debian's package)"
 	@echo "make test-browser     the console in a real browser; needs Chromium (Debian's package)"
 	@echo "make pictures-console the pages of the console as pictures into docs/console; the same needs"
@@ -59,8 +59,13 @@ test: .venv/.locked
 test-kafka: .venv/.locked
 	REQUIRE_KAFKA=1 $(BIN)/python -m pytest -m kafka $(ARGS)
 
-# Missing servers are a failure here; `pytest -m prometheus` alone skips and says why.
+# Missing servers are a failure here, unless root can install them; `pytest -m prometheus` alone skips and says why.
 test-prometheus: .venv/.locked
+	@for program in prometheus prometheus-alertmanager prometheus-node-exporter; do \
+	  command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Installing$$missing ..." && apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 	REQUIRE_PROMETHEUS=1 $(ALONE) -m pytest -m prometheus tests/prometheus $(ARGS)
 
 # A missing PostgreSQL is a failure here; `pytest -m postgres` alone skips and says why.

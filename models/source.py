@@ -208,7 +208,7 @@ class SourceLog:
         for detector, who in zip(self._detectors, named, strict=True):
             alerts += self._book.close(who, detector.close(day), day.start, day.end, day.end + self.lateness)
             if detector.p_values.some:
-                for place, count in detector.p_values.take(1).items():
+                for place, count in detector.p_values.take(detector.tested(day)).items():
                     self.p_values[f"{detector.name}|{place}"] += count
         return alerts + self._book.end_day(day.start, day.end, episodes_longest(named))
 

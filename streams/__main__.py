@@ -48,7 +48,7 @@ app = typer.Typer(
 def show_version(wanted: bool) -> None:
     """Print the version if it is wanted, and end."""
     if wanted:
-        from streams.worker import VERSION
+        from streams import VERSION
 
         print(f"probewatch {VERSION}")
         raise typer.Exit

@@ -239,6 +239,7 @@ COMMIT_FAILURES = _counter("commit_failures_total", "Commits refused because the
 DEAD_LETTER_STOP = _gauge("dead_letter_stop", "1 when the share of refusals has stopped the worker.")
 READY = _gauge("ready", "1 when the worker is ready, see /readyz.")
 BUILD = _gauge("build_info", "Always 1; what is running.", "version", "config_digest")
+OVERSIGHT.register(BUILD)
 
 # The console: what people do about it. Counted from the first decision on, so a restart does not set it back.
 

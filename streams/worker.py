@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import structlog
 
-from streams import collector, logs, metrics, tracing
+from streams import VERSION, collector, logs, metrics, tracing
 from streams.alertmanager import Notifier
 from streams.app import ProbewatchApp, build_app
 from streams.child_host import ChildHost
@@ -22,7 +22,6 @@ from streams.preflight import wait_for_broker
 from streams.settings import Settings
 from streams.topics import ensure
 
-VERSION = "0.1.0"
 #: How often an endless wait looks whether it is still wanted, and /healthz is told, seconds.
 BEAT = 1.0
 

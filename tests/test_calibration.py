@@ -34,7 +34,7 @@ from tests.logs import DAY, Log, reference, search, sensitive
 
 SHIPPED = Path(__file__).parents[1] / "config"
 DAYS, OFFICERS, PER_YEAR = 400, 150, 8_000
-#: Rules need no p-value, a silence is judged while it lasts, a risk is a sum; and no model is in service.
+#: Rules need no p-value, a silence has its own test, a risk is a sum; and no model is in service.
 UNCOUNTED = {"policy_clause", "sequence_gap", "silence", "risk", "trained_profile"}
 #: Settings under which honest life gives something to judge.
 OPEN = {"case_reuse": {"minimum_days": 1}}

@@ -33,12 +33,15 @@ PROMETHEUS: dict[str, Any] = yaml.safe_load((ROOT / "config/prometheus/prometheu
 RULES = sorted((ROOT / "config/prometheus/rules").glob("*.yml"))
 #: Of the series that Prometheus makes of alerts.
 ALERT_LABELS = ("alertname", "alertstate", "severity")
+
+
+def rules_of(path: Path) -> list[dict[str, Any]]:
+    """The rules of a file."""
+    return [rule for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]]
+
+
 RECORDED: dict[str, str] = {
-    rule["record"]: rule["expr"]
-    for path in RULES
-    for group in yaml.safe_load(path.read_text())["groups"]
-    for rule in group["rules"]
-    if "record" in rule
+    rule["record"]: rule["expr"] for path in RULES for rule in rules_of(path) if "record" in rule
 }
 DASHBOARDS = sorted((ROOT / "config/grafana/dashboards").glob("*.json"))
 SECRET = re.compile(r"KEY|PASSWORD|SECRET|TOKEN|WEBHOOK")
@@ -219,8 +222,7 @@ def declared() -> dict[str, set[str]]:
 
 def queries(path: Path) -> list[str]:
     if path.suffix == ".yml":
-        groups = yaml.safe_load(path.read_text())["groups"]
-        return [rule["expr"] for group in groups for rule in group["rules"]]
+        return [rule["expr"] for rule in rules_of(path)]
     panels = json.loads(path.read_text())["panels"]
     return [target["expr"] for panel in panels for target in panel.get("targets", [])]
 
@@ -249,13 +251,7 @@ def test_rules_and_dashboards_ask_for_series_that_exist(path: Path) -> None:
 
 def test_the_health_of_the_program_goes_to_those_who_run_it() -> None:
     """Alertmanager tells operations from oversight by this label alone."""
-    rules = [
-        rule
-        for path in RULES
-        for group in yaml.safe_load(path.read_text())["groups"]
-        for rule in group["rules"]
-        if "alert" in rule
-    ]
+    rules = [rule for path in RULES for rule in rules_of(path) if "alert" in rule]
     assert rules
     pages: dict[str, set[str]] = {}
     for rule in rules:
@@ -292,14 +288,37 @@ def test_promtool_accepts_the_configuration_and_the_rules() -> None:
     check("promtool", "check", "config", ROOT / "config/prometheus/prometheus.yml")
 
 
-def test_every_rule_fires_on_its_trouble_and_stays_silent_without() -> None:
-    files = sorted((ROOT / "tests/data").glob("prometheus_*.yml"))
-    cases = "".join(path.read_text() for path in files)
-    for path in RULES:
-        for name in re.findall(r"alert: (\w+)", path.read_text()):
-            assert name in cases
-    for file in files:
-        check("promtool", "test", "rules", file)
+CASES = sorted((ROOT / "tests/data").glob("prometheus_*.yml"))
+
+
+@pytest.mark.parametrize("file", CASES, ids=lambda path: path.stem)
+def test_rules_fire_on_their_trouble_and_stay_silent_without(file: Path) -> None:
+    check("promtool", "test", "rules", file)
+
+
+def test_every_rule_has_a_case_that_fires_and_one_in_which_its_series_are_there_and_it_is_silent() -> None:
+    fires: set[str] = set()
+    quiet: list[str] = []
+    for case in (one for path in CASES for one in yaml.safe_load(path.read_text())["tests"]):
+        given = " ".join(one["series"] for one in case["input_series"])
+        for asked in case.get("alert_rule_test", ()):
+            if asked.get("exp_alerts"):
+                fires.add(asked["alertname"])
+            else:
+                quiet.append(given)
+        for asked in (one for one in case.get("promql_expr_test", ()) if "ALERTS" in one["expr"]):
+            if asked["exp_samples"]:
+                fires.update(re.findall(r'alertname="(\w+)"', f"{asked['expr']} {asked['exp_samples']}"))
+            else:
+                quiet.append(given)
+    for rule in (one for path in RULES for one in rules_of(path) if "alert" in one):
+        assert rule["alert"] in fires
+        behind = rule["expr"]
+        while recorded := set(re.findall(r"probewatch:\w+:\w+", behind)):
+            for name in recorded:
+                behind = behind.replace(name, RECORDED[name])
+        series = set(re.findall(r"\bprobewatch_\w+|\bup\b", behind))
+        assert any(all(re.search(rf"\b{name}\b", given) for name in series) for given in quiet), rule["alert"]
 
 
 def test_amtool_accepts_the_configuration(tmp_path: Path) -> None:

@@ -17,12 +17,12 @@ from console.settings import CONSOLE_PREFIX, ConsoleSettings
 from models.alert import Alert
 from models.detectors import discover
 from models.search import Refusal, Search
+from streams import metrics
 from streams.__main__ import app
 from streams.adapters import adapters
 from streams.counting import exposition
 from streams.documentation import BLOCKS, UnknownBlock, events, filled, outdated
 from streams.documentation.tables import attribute_docs, table
-from streams.metrics import OVERSIGHT
 from streams.settings import PREFIX, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -182,7 +182,7 @@ def test_settings_and_series_that_are_named_exist(page: Path) -> None:
     settings |= {CONSOLE_PREFIX + field.upper() for field in ConsoleSettings.model_fields}
     for name in re.findall(rf"{PREFIX}[A-Z_]*", text):
         assert name in settings | {PREFIX, CONSOLE_PREFIX}, f"there is no setting {name}"
-    pages = exposition()[0] + generate_latest(OVERSIGHT)
+    pages = exposition()[0] + generate_latest(metrics.OVERSIGHT) + generate_latest(metrics.COMMANDS)
     known = set(re.findall(r"^# TYPE (\S+)", pages.decode(), re.MULTILINE))
     for name in re.findall(r"`(probewatch_\w+)`", text):
         family = re.sub(r"_(bucket|count|sum)$", "", name)

@@ -26,7 +26,7 @@ def watched(busy: float, days: int, gap: range = range(0)) -> Counter[int]:
         day = SourceDay("feed", number, number * DAY, (number + 1) * DAY, times, (None,) * len(ids), ids)
         detector.close(day)
         if detector.p_values.some:
-            counted.update(detector.p_values.take(1))
+            counted.update(detector.p_values.take(detector.tested(day)))
     return counted
 
 

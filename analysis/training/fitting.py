@@ -16,8 +16,8 @@ from models.statistics.negative_binomial import Floats
 from models.statistics.past_scores import MOST
 from models.statistics.profiles import FEATURES
 from models.statistics.stability import class_edges, classes, stability
+from streams import VERSION
 from streams.artefacts import Manifest, pipeline_scores
-from streams.worker import VERSION
 
 #: Of the Sundays, the share that is fitted to; the later ones calibrate.
 FITTED = 0.7

@@ -181,6 +181,10 @@ class SourceDetector(ABC):
         Default: nothing to say."""
         return None
 
+    def tested(self, day: SourceDay) -> int:
+        """How many p-values the `close` of this day is to give, for the histogram. Default: one a day."""
+        return 1
+
     @abstractmethod
     def close(self, day: SourceDay) -> Iterable[Finding]:
         """Slow lane: a complete day. Days come in order, empty ones included."""

@@ -97,6 +97,10 @@ class Silence(SourceDetector):
             return None
         return self._judge(latest, complete_until, (latest_event,), over=False)
 
+    def tested(self, day: SourceDay) -> int:
+        """None by itself: pauses are counted when they are over."""
+        return 0
+
     def close(self, day: SourceDay) -> Iterable[Finding]:
         """Judge the pauses that ended on the day, and the one that goes on at its end."""
         state = self._state

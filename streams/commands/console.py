@@ -74,7 +74,7 @@ def serve(
             configurations.tell(session, configuration, clock())
         beside = [*_kafka(store, streams, clock)] if kafka else []
         beside.append(Following(store, streams.models_dir, clock))
-        beside += _monitored(store, streams, settings, clock)
+        beside += _monitored(store, streams, settings, clock, configuration.digest)
         app = create_app(settings, store=store, configuration=configuration, names=names, beside=beside)
     except exits.Stop as stop:
         _fail(str(stop))
@@ -147,11 +147,12 @@ def _kafka(store: Store, settings: Settings, now: Callable[[], datetime]) -> tup
 
 
 def _monitored(
-    store: Store, streams: Settings, settings: ConsoleSettings, now: Callable[[], datetime]
+    store: Store, streams: Settings, settings: ConsoleSettings, now: Callable[[], datetime], digest: str
 ) -> list[Beside]:
     """What tells Alertmanager and Prometheus how the work stands. Raises Stop when a port is taken."""
     from console.measuring import Measuring, metrics_server
     from console.silencing import Silencer
+    from streams import VERSION, metrics
 
     found: list[Beside] = []
     silencer = None
@@ -159,6 +160,7 @@ def _monitored(
         silencer = Silencer(store, streams.alertmanager_url, now, timedelta(days=settings.silence_days))
         found.append(silencer)
     if settings.metrics_port:
+        metrics.BUILD.labels(VERSION, digest).set(1)
         measuring = Measuring(store, now, silencer)
         found.append(metrics_server(measuring, settings.metrics_host, settings.metrics_port))
     return found

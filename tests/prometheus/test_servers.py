@@ -144,12 +144,13 @@ def test_prometheus_loads_every_rule_and_scrapes_both_workers(running: Site, flo
     assert sorted(loaded) == sorted(written)
 
 
-def test_the_series_are_well_formed_in_both_formats(running: Site, flowing: Feeding) -> None:
+@pytest.mark.parametrize("port", [6066, 8081], ids=["worker", "console"])
+def test_the_series_are_well_formed_in_both_formats(running: Site, flowing: Feeding, port: int) -> None:
     for accept in ("text/plain", "application/openmetrics-text;version=1.0.0"):
-        request = urllib.request.Request(f"{running.worker_1.address}/metrics", headers={"Accept": accept})
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers={"Accept": accept})
         with urllib.request.urlopen(request, timeout=5) as answer:
             page, kind = answer.read(), answer.headers["Content-Type"]
-        assert kind.startswith(accept.split(";")[0])
+        assert kind.startswith(accept.split(";")[0]) and b"probewatch_build_info{" in page
         if accept == "text/plain":
             done = subprocess.run(
                 ["promtool", "check", "metrics"], input=page, capture_output=True, timeout=30, check=False
