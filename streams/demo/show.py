@@ -157,10 +157,10 @@ def _watch(console: Console, worker: Worker, feeding: Feeding, listening: Listen
 
 def _settle(console: Console, worker: Worker, feeding: Feeding, listening: Listening) -> bool:
     """Wait until the worker has read everything; check that every search is accounted for."""
-    quiet_since = time.monotonic()
-    deadline = quiet_since + 60
+    quiet_since = read_since = time.monotonic()
     figures: dict[str, float] = {}
-    while time.monotonic() < deadline:
+    left = -1.0
+    while time.monotonic() - read_since < 60:  # as long as it reads, however slowly
         if told := listening.poll(0.3):
             quiet_since = time.monotonic()
             for alert, before in told:
@@ -168,6 +168,8 @@ def _settle(console: Console, worker: Worker, feeding: Feeding, listening: Liste
         figures = worker.figures()
         worker.check()
         lag = sum(value for series, value in figures.items() if series.startswith("probewatch_lag_records{"))
+        if lag != left:
+            left, read_since = lag, time.monotonic()
         if figures and lag == 0 and time.monotonic() - quiet_since > 1.5:
             break
     taken = {

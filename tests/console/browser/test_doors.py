@@ -6,6 +6,7 @@ import re
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pyotp
 import pytest
@@ -134,3 +135,19 @@ def test_the_public_report_is_for_everybody(
     expect(page.locator("h1")).to_contain_text("Public figures")
     looks_well(page)
     context.close()
+
+
+def test_what_staff_type_is_text(desk: Desk) -> None:
+    hostile = "<img src=x onerror='window.hit = 1'><script>window.hit = 1</script>{{ 7919 * 7907 }}"
+    page = desk.open("alert:volume")
+    page.locator("summary", has_text="Comment").click()
+    page.locator("#text-comment").fill(hostile)
+    page.get_by_role("button", name="Comment", exact=True).click()
+    page.locator("summary", has_text="What happened so far").click()
+    expect(page.locator("#table-history")).to_contain_text(hostile)
+    for path, role in (("/ledger", Role.AUDITOR), ("/inbox?text=" + quote(hostile), Role.REVIEWER)):
+        other = desk.open(path, role)
+        other.wait_for_load_state("load")
+        assert other.evaluate("window.hit") is None
+        assert other.locator("img[src=x]").count() == 0
+    assert page.evaluate("window.hit") is None
