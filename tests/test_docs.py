@@ -22,6 +22,7 @@ from streams.adapters import adapters
 from streams.counting import exposition
 from streams.documentation import BLOCKS, UnknownBlock, events, filled, outdated
 from streams.documentation.tables import attribute_docs, table
+from streams.metrics import COMMANDS as OF_COMMANDS
 from streams.metrics import OVERSIGHT
 from streams.settings import PREFIX, Settings
 
@@ -182,7 +183,7 @@ def test_settings_and_series_that_are_named_exist(page: Path) -> None:
     settings |= {CONSOLE_PREFIX + field.upper() for field in ConsoleSettings.model_fields}
     for name in re.findall(rf"{PREFIX}[A-Z_]*", text):
         assert name in settings | {PREFIX, CONSOLE_PREFIX}, f"there is no setting {name}"
-    pages = exposition()[0] + generate_latest(OVERSIGHT)
+    pages = exposition()[0] + generate_latest(OVERSIGHT) + generate_latest(OF_COMMANDS)
     known = set(re.findall(r"^# TYPE (\S+)", pages.decode(), re.MULTILINE))
     for name in re.findall(r"`(probewatch_\w+)`", text):
         family = re.sub(r"_(bucket|count|sum)$", "", name)
