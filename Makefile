@@ -84,7 +84,7 @@ pictures: .venv/.locked
 
 # On the loopback address alone, and with a token that it prints.
 notebooks: .venv/.locked
-	cd notebooks && PYTHONPATH=$(CURDIR) $(CURDIR)/$(BIN)/marimo edit $(or $(ARGS),.)
+	PYTHONPATH=$(CURDIR) $(BIN)/marimo edit notebooks/$(ARGS)
 
 # Seeds 0 to SEEDS-1, or those that ONLY names: make chaos ONLY="17 23" BROKER=kafka
 chaos: .venv/.locked

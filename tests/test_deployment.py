@@ -152,6 +152,19 @@ def test_every_worker_is_scraped_at_its_own_port() -> None:
     assert len(set(data)) == len(workers)
 
 
+def test_workers_read_the_models_and_only_the_analyst_writes_them() -> None:
+    def mode(name: str) -> str:
+        (found,) = (one for one in OWN[name]["volumes"] if one.startswith("trained:"))
+        assert found.split(":")[1] == OWN[name]["environment"][f"{PREFIX}MODELS_DIR"]
+        return str(found.partition("/models")[2])
+
+    assert {name: mode(name) for name in ("worker-1", "worker-2", "analyst")} == {
+        "worker-1": ":ro", "worker-2": ":ro", "analyst": "",
+    }  # fmt: skip
+    assert OWN["analyst"]["profiles"], "it is not started with the others"
+    assert "/models" in re.findall(r"^VOLUME (.+)$", DOCKERFILE, re.MULTILINE)[0].split()
+
+
 def test_the_image_and_the_settings_agree_on_the_port() -> None:
     default = str(Settings.model_fields["web_port"].default)
     assert re.findall(r"^EXPOSE (\d+)$", DOCKERFILE, re.MULTILINE) == [default]

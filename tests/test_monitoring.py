@@ -185,6 +185,18 @@ def test_kustomize_itself_puts_it_together() -> None:
     assert images == {f"probewatch:{KUSTOMIZATION['images'][0]['newTag']}"}
 
 
+def test_workers_on_kubernetes_read_the_models_of_all() -> None:
+    (claim,) = (one for one in MANIFESTS if one["kind"] == "PersistentVolumeClaim")
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+    (workers,) = (one for one in MANIFESTS if one["kind"] == "StatefulSet")
+    pod = workers["spec"]["template"]["spec"]
+    (volume,) = (one for one in pod["volumes"] if "persistentVolumeClaim" in one)
+    assert volume["persistentVolumeClaim"] == {"claimName": claim["metadata"]["name"], "readOnly": True}
+    (mount,) = (one for one in pod["containers"][0]["volumeMounts"] if one["name"] == volume["name"])
+    said = [one for each in KUSTOMIZATION["configMapGenerator"] for one in each.get("literals", ())]
+    assert mount["readOnly"] and f"{PREFIX}MODELS_DIR={mount['mountPath']}" in said
+
+
 def test_what_kubernetes_runs_is_confined() -> None:
     for one in MANIFESTS:
         template = one["spec"].get("template")

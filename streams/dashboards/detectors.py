@@ -95,6 +95,63 @@ DETECTORS = Dashboard(
                 ),
             ],
         ),
+        Row(
+            "Trained models",
+            [
+                Panel(
+                    "Of a week: alerts of the champion, findings of the shadow",
+                    "The shadow is told to nobody; its findings have not been through the budget.",
+                    [
+                        Query(
+                            "sum by (detector) (increase(probewatch_shadow_alerts_total[7d]))"
+                            " or 0 * max by (detector) (probewatch_model_serving_number)",
+                            "{{detector}}: shadow",
+                        ),
+                        Query(
+                            'sum by (detector) (increase(probewatch_alerts_total{status="final"}[7d]))'
+                            " and on (detector) max by (detector) (probewatch_model_serving_number)"
+                            " or 0 * max by (detector) (probewatch_model_serving_number)",
+                            "{{detector}}: champion",
+                        ),
+                    ],
+                ),
+                Panel(
+                    "In service: the registry's entry",
+                    "By which the champion judged the last Sunday. `models show champion` tells the rest.",
+                    one(
+                        "max by (detector, agency) (probewatch_model_serving_number)",
+                        "{{detector}}, {{agency}}",
+                    ),
+                    "table",
+                ),
+                Panel(
+                    "Drift: the largest stability index of a feature",
+                    "Of the champion against its training. ProbewatchModelDrift fires above 0.25.",
+                    one(
+                        "max by (detector, agency) (probewatch_model_stability_index)",
+                        "{{detector}}, {{agency}}",
+                    ),
+                ),
+                Panel(
+                    "Calibration: share of p-values up to 0.05, over 0.05",
+                    "1 is calibrated. ProbewatchModelDrift fires above 2.",
+                    one(
+                        "max by (detector, agency) (probewatch_model_calibration_ratio)",
+                        "{{detector}}, {{agency}}",
+                    ),
+                ),
+                Panel(
+                    "Models refused in a day",
+                    "Missing, changed, untrusted or unfit; what served before goes on.",
+                    one(
+                        "sum by (detector, reason) (increase(probewatch_models_refused_total[1d]))"
+                        " or vector(0)",
+                        "{{detector}} {{reason}}",
+                    ),
+                    width=24,
+                ),
+            ],
+        ),
     ],
     last="7d",
 )

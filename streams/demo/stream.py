@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kafka import KafkaConsumer
 
 from models.alert import Alert, decode_alert
+from models.serving import Statement
 from models.ticking import Ticker
 from streams.produce import Delivery, Outgoing, Pace, Sender, connect, outgoing, pump
 from streams.settings import Settings
@@ -19,7 +20,15 @@ from streams.survey import Survey
 class Feeding:
     """Sends a file of searches in a thread of its own, in `seconds` as far as the broker allows."""
 
-    def __init__(self, settings: Settings, file: Path, found: Survey, seconds: float) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        file: Path,
+        found: Survey,
+        seconds: float,
+        models: Sequence[Statement] = (),
+    ) -> None:
+        """`models` are the statements that its ticks carry."""
         spans = found.sources.values()
         length = max(span.last for span in spans) - min(span.first for span in spans)
         self.total = found.lines
@@ -29,6 +38,7 @@ class Feeding:
         """Event time reached, epoch seconds."""
         self._stop = threading.Event()
         self._settings, self._file, self._found = settings, file, found
+        self._models = tuple(models)
         self.pace = Pace(speed=length / seconds)
         self._thread = threading.Thread(target=self._run, name="feeding", daemon=True)
 
@@ -49,7 +59,7 @@ class Feeding:
     def _run(self) -> None:
         try:
             producer = connect(self._settings.connection(), "searches.raw")
-            ticker = Ticker(sources=self._found.sources)
+            ticker = Ticker(sources=self._found.sources, models=self._models)
             try:
                 with Sender(producer, "searches.raw", self._file.with_suffix(".unsent")) as sender:
                     self.delivery = sender.delivery

@@ -47,9 +47,7 @@ def test_a_log_of_ones_own_is_explored(tmp_path: Path) -> None:
         writer = csv.writer(out)
         writer.writerow(("id", "userId", "searchDate", "cameraCount", "reason"))
         # One of six people searches thirty times on a day of the third month.
-        times: list[tuple[int, int, float]] = [
-            (day, user, 9 + user) for day in range(100) for user in range(6)
-        ]
+        times = [(day, user, 9.0 + user) for day in range(100) for user in range(6)]
         times += [(80, 2, 9 + number / 4) for number in range(30)]
         for number, (day, user, hour) in enumerate(sorted(times, key=lambda one: (one[0], one[2]))):
             at = BEGIN + timedelta(days=day, hours=hour)

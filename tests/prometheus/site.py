@@ -22,10 +22,12 @@ from streams.broker import EmbeddedBroker
 from streams.demo.stream import Feeding
 from streams.demo.worker import ROOT, Worker, child, running, wait_until_ready
 from streams.produce import Pace
+from streams.serving import read_pointer
 from streams.settings import load_settings
 from streams.survey import survey
 from streams.topics import ensure
 from tests.live import eventually
+from tests.model_shop import STANZA, crown, open_shop
 from tests.prometheus.servers import (
     ALERTMANAGER,
     Webhook,
@@ -49,6 +51,9 @@ class Site:
         self.place = folder / "simulated"
         simulate(build("demo", 0, 2), self.place, ROOT / "config")
         self._declare()
+        shop = open_shop(folder / "shop")
+        crown(shop, shop.forest, 0.0)
+        crown(shop, shop.mixture, 0.0, only_shadow=True)
         broker = stack.enter_context(EmbeddedBroker())
         self.environment = {
             "PROBEWATCH_BROKER": broker.url,
@@ -57,6 +62,7 @@ class Site:
             "PROBEWATCH_SESSION_TIMEOUT": "6",
             "PROBEWATCH_CONFIG_DIR": str(self.place),
             "PROBEWATCH_DATA_DIR": str(folder / "data"),
+            "PROBEWATCH_MODELS_DIR": str(shop.models),
             "PROBEWATCH_ALERTMANAGER_URL": ALERTMANAGER,
             "PROBEWATCH_ALERT_RESEND_INTERVAL": "3",
             "PROBEWATCH_LOG_FORMAT": "json",
@@ -85,6 +91,9 @@ class Site:
         listed = yaml.safe_load(file.read_text())["agencies"]
         listed.append({**listed[0], "agency_id": STAGED})
         file.write_text(json.dumps({"agencies": listed}))  # which is YAML too
+        detectors = yaml.safe_load((ROOT / "config/detectors.yaml").read_text())
+        detectors["detectors"][STANZA]["enabled"] = True
+        (self.place / "detectors.yaml").write_text(json.dumps(detectors))
 
     def _worker(self, port: int) -> AbstractContextManager[Worker]:
         return running(self.environment, port, self.folder / f"worker-{port}-{time.monotonic():.0f}.log")
@@ -147,7 +156,9 @@ class Site:
     def flow(self, pace: Pace | None = None) -> Feeding:
         """Begin to send the simulated years, evenly if nothing else is said."""
         file = self.place / "events.jsonl"
-        feeding = Feeding(self.settings, file, survey([file]), FLOW)
+        # One model judges and another is in shadow: they were trained on another log, and so they drift.
+        models = read_pointer(self.settings.models_dir)
+        feeding = Feeding(self.settings, file, survey([file]), FLOW, models)
         feeding.pace = pace or feeding.pace
         self._stack.callback(feeding.stop)
         feeding.start()

@@ -180,7 +180,8 @@ def test_every_query_of_every_panel_returns_data(running: Site, flowing: Feeding
             if not any(math.isfinite(value) for value in values(one.expr))
         ]
 
-    eventually(lambda: not silent(), f"data for {silent()}", 60)
+    # On a busy machine the workers are behind what was sent.
+    eventually(lambda: not silent(), f"data for {silent()}", 180)
     assert picture(dashboard, PROMETHEUS, 120).count("no data") == 0
 
 
