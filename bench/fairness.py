@@ -16,6 +16,8 @@ from models.alert import Alert
 
 #: How long somebody is a newcomer after joining or a transfer, days.
 SETTLING = 60
+#: Kind and name of each group that somebody belonged to.
+Groups = tuple[tuple[str, str], ...]
 NEWCOMERS, SETTLED = f"first {SETTLING} days", "later"
 
 
@@ -59,7 +61,7 @@ def fairness(
     the line when a date of the roster cannot be read.
     """
     days: dict[tuple[str, str], int] = defaultdict(int)
-    postings: dict[str, list[tuple[date, date, tuple[tuple[str, str], ...]]]] = defaultdict(list)
+    postings: dict[str, list[tuple[date, date, Groups]]] = defaultdict(list)
     for who, unit, shift, begins, ends, since in _postings(roster, last):
         settled = date.fromordinal(min(since.toordinal() + SETTLING, date.max.toordinal()))
         for start, end, tenure in (
@@ -68,7 +70,7 @@ def fairness(
         ):
             start, end = max(start, first), min(end, last)
             if start < end:
-                groups = (("unit", unit), ("shift", shift), ("tenure", tenure))
+                groups: Groups = (("unit", unit), ("shift", shift), ("tenure", tenure))
                 postings[rename(who) if rename else who].append((start, end, groups))
                 for group in groups:
                     days[group] += (end - start).days
@@ -76,9 +78,9 @@ def fairness(
     for alert in false:
         if alert.entity_kind == "requester":
             day = alert.first_seen.date()
-            for start, end, groups in postings.get(alert.entity, ()):
+            for start, end, those in postings.get(alert.entity, ()):
                 if start <= day < end:
-                    for group in groups:
+                    for group in those:
                         alerts[group] += 1
     found: dict[str, dict[str, Group]] = defaultdict(dict)
     for (kind, name), number in days.items():

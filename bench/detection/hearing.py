@@ -98,13 +98,16 @@ class Overheard(Detector):
     bytes_per_key = 0
 
     def __init__(
-        self, inner: Detector, into: list[tuple[int, Finding]], fallen: dict[int, Counter[int]]
+        self,
+        inner: Detector,
+        into: list[tuple[int, Finding]],
+        fallen: dict[int, Counter[int]] | None = None,
     ) -> None:
         # Without an alpha: the budget of the shipped stanzas is not theirs.
         super().__init__(inner.name, Settings(), inner.reference, inner.agency_id)
         self._inner = inner
         self._into = into
-        self._fallen = fallen
+        self._fallen = {} if fallen is None else fallen
 
     def close(self, day: Day) -> Iterator[Finding]:
         """Note what the inner detector finds."""
