@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -10,7 +11,14 @@ from pathlib import Path
 def officer_days(roster: Path, first: date, last: date) -> int:
     """Days served by everybody in a roster.csv from `first` to `last` (exclusive), service accounts
     left out. Raises ValueError naming the line when a date cannot be read."""
-    total = 0
+    return sum(
+        max(0, (min(ends, last) - max(begins, first)).days) for _, begins, ends in served(roster, last)
+    )
+
+
+def served(roster: Path, last: date) -> Iterator[tuple[dict[str, str], date, date]]:
+    """The lines of a roster.csv about people, each with its first day and the day after its last; one without
+    an end ends with `last`. Raises ValueError naming the line when a date cannot be read."""
     with roster.open(encoding="utf-8", newline="") as lines:
         reader = csv.DictReader(lines)
         for row in reader:
@@ -21,5 +29,4 @@ def officer_days(roster: Path, first: date, last: date) -> int:
                 ends = date.fromisoformat(row["valid_to"]) if row["valid_to"] else last
             except ValueError as error:
                 raise ValueError(f"{roster.name}:{reader.line_num}: {error}") from error
-            total += max(0, (min(ends, last) - max(begins, first)).days)
-    return total
+            yield row, begins, ends

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.evaluation import Evaluation
+from bench.fairness import Fairness
 
 
 def render(evaluation: Evaluation) -> Group:
@@ -64,6 +66,18 @@ def summary(evaluation: Evaluation) -> dict[str, Any]:
             for one in evaluation.told
         ],
     }
+
+
+def render_fairness(found: Mapping[str, Fairness]) -> Table:
+    """By unit, shift and tenure: whom false alerts hit most."""
+    table = Table(
+        "by", "hit most", "its false alerts", "days served", "rate / all", title="Whom false alerts hit"
+    )
+    for kind, one in found.items():
+        if one.ratio is not None:
+            worst = one.groups[one.worst]
+            table.add_row(kind, one.worst, str(worst.alerts), f"{worst.days:,}", f"{one.ratio:.2f}")
+    return table
 
 
 def in_words(delay: timedelta) -> str:

@@ -297,7 +297,7 @@ class Agency:
         for detector, named, own, said in zip(self._detectors, self._named, found, kept, strict=True):
             all_found += (Found(named.name, finding) for finding in own)
             # Until a first value came, nothing is known about the detector.
-            if detector.p_values.some:
+            if detector.p_values.some or detector.p_values.ever:
                 for place, count in detector.p_values.take(detector.tested(day)).items():
                     self._counts["p_values", f"{named.name}|{place}"] += count
             for (what, label), count in detector.counts().items():

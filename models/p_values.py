@@ -18,7 +18,9 @@ class PValues:
     def __init__(self) -> None:
         self._counts = np.zeros(len(BOUNDS), np.int64)
         self.some = False
-        """Whether anything was ever counted; from then on days on which nothing is unusual count too."""
+        """Whether anything has been counted since the last `take`."""
+        self.ever = False
+        """Whether anything was ever taken; from then on days on which nothing is unusual count too."""
 
     def add(self, p: NDArray[np.float64]) -> None:
         """Add the p-values of all keys that were judged, told or not."""
@@ -38,4 +40,5 @@ class PValues:
         self._counts[-1] += max(0, tested - int(self._counts.sum()))
         found = {int(place): int(self._counts[place]) for place in np.flatnonzero(self._counts)}
         self._counts[:] = 0
+        self.some, self.ever = False, True
         return found

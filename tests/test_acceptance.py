@@ -47,6 +47,9 @@ REAL = {
     ),
     "A source that goes silent": ("silence", "four days without a record", "silence", "county"),
     "Rows that vanish": ("sequence_gap", "three records taken out", "sequence_gap", "county"),
+    "Rows that vanish from a log without numbers": (
+        "partial_loss", "half of the records gone for ten days", "partial_loss", "county",
+    ),
     "A burst of private research": (
         "high_count", "one officer's private research with one valid case number",
         "requester_volume", "robbery-3",

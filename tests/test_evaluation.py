@@ -13,6 +13,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from bench.evaluation import clause_family, evaluate, latest
+from bench.fairness import fairness
 from bench.labels import Label, write_labels
 from bench.officer_days import officer_days
 from bench.scorecard import render, summary
@@ -204,6 +205,33 @@ def test_the_table_shows_each_incident_and_the_totals() -> None:
     assert summary(evaluation)["false_alerts"] == 1
 
 
+def test_false_alerts_are_held_against_those_whom_they_hit(tmp_path: Path) -> None:
+    path = tmp_path / "roster.csv"
+    path.write_text(
+        "requester_id,role,unit_id,shift,valid_from,valid_to\n"
+        "old,officer,u1,day,2010-01-01,2020-03-01\n"
+        "old,officer,u1,night,2020-03-01,\n"
+        "moved,officer,u2,day,2010-01-01,2020-05-12\n"
+        "moved,officer,u1,day,2020-05-12,\n"
+        "bot,service,u1,day,2010-01-01,\n"
+    )
+    span = date(2020, 6, 1), date(2020, 9, 9)
+    false = [alert(entity="moved"), alert(entity="moved", first_seen=START + 50 * DAY)]
+    false += [alert(entity="old"), alert(entity="bot"), alert(entity="u1", entity_kind="unit")]
+    found = fairness(path, false, *span)
+    assert {name: (one.alerts, one.days) for name, one in found["unit"].groups.items()} == {"u1": (3, 200)}
+    # A change of shift is no new posting: `old` is settled, `moved` only after 60 days.
+    assert {name: (one.alerts, one.days) for name, one in found["tenure"].groups.items()} == {
+        "first 60 days": (1, 40), "later": (2, 160),
+    }  # fmt: skip
+    assert found["shift"].worst == "day"
+    assert found["shift"].ratio == pytest.approx(2 / 100 * 200 / 3)
+    assert found["tenure"].ratio == pytest.approx(1 / 40 * 200 / 3)
+    named = fairness(path, [alert(entity="MOVED")], *span, rename=str.upper)
+    assert named["shift"].groups["day"].alerts == 1
+    assert fairness(path, [], *span)["unit"].ratio is None
+
+
 def test_the_command_ends_with_one_json_object(tmp_path: Path) -> None:
     (tmp_path / "alerts.jsonl").write_bytes(encode_alert(alert()) + b"\n" + encode_alert(breach()) + b"\n")
     (tmp_path / "roster.csv").write_text(ROSTER)
@@ -218,6 +246,7 @@ def test_the_command_ends_with_one_json_object(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout.splitlines()[-1])
     assert (found["caught"], found["incidents"], found["false_alerts"]) == (2, 2, 0)
+    assert found["false_alert_ratio"]["tenure"] is None
 
     (tmp_path / "config").mkdir()
     stanza = "detectors:\n  policy:\n    function: policy_clause\n"

@@ -112,7 +112,7 @@ class Overheard(Detector):
     def close(self, day: Day) -> Iterator[Finding]:
         """Note what the inner detector finds."""
         self._into += ((day.number, finding) for finding in self._inner.close(day))
-        if self._inner.p_values.some:
+        if self._inner.p_values.some or self._inner.p_values.ever:
             fell = self._inner.p_values.take(self._inner.tested(day))
             self._fallen.setdefault(day.number, Counter()).update(fell)
         return iter(())

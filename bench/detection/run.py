@@ -22,6 +22,7 @@ from bench.detection.tails import Tails, honest_tails
 from bench.detection.tasks import Task, tasks
 from bench.detection.truth import Truth
 from bench.evaluation import SHARED_BY_DECOY, Evaluation, evaluate
+from bench.fairness import SETTLING
 from bench.labels import Label, read_labels
 from bench.simulator.generate import build, simulate
 from bench.simulator.world import World
@@ -36,8 +37,6 @@ SHIPPED = Path(__file__).parents[2] / "config"
 YEARS = 3
 YEAR = 365
 MONTH = 30.0
-#: How long somebody is a newcomer after joining or a transfer, days.
-SETTLING = 60
 #: The name of our own detectors in the tables.
 OURS = "Probewatch"
 #: The tasks that baselines are scored on, and which.

@@ -19,7 +19,7 @@ from bench.processes import Others
 #: The order of the targets; whatever is not named comes last.
 ORDER = (
     "throughput", "peers", "latency", "costs", "replay", "backtest", "keys", "memory", "start", "workers",
-    "inbox", "instructions",
+    "inbox", "instructions", "simulate",
 )  # fmt: skip
 
 Bench = Callable[..., Report]

@@ -16,9 +16,10 @@ from rich.console import Console
 from bench.dispositions import dispositions
 from bench.evaluation import Evaluation
 from bench.evaluation import evaluate as compare
+from bench.fairness import fairness
 from bench.labels import Label, read_labels
 from bench.officer_days import officer_days
-from bench.scorecard import render, summary
+from bench.scorecard import render, render_fairness, summary
 from models.alert import Alert, decode_alert
 from models.decisions import Decision, encode_decision
 from models.pseudonym import Pseudonyms
@@ -84,9 +85,15 @@ def evaluate(
     console.print(render(evaluation))
     if decisions is not None:
         _decide(dispositions(records, evaluation, since, until), decisions)
+    hit = (
+        fairness(roster, evaluation.false_alerts, begin.date(), end.date(), rename) if roster and days else {}
+    )
+    if any(one.ratio is not None for one in hit.values()):
+        console.print(render_fairness(hit))
     kept = _promise(evaluation, records, config, (end - begin).days) if config is not None else {}
     if as_json:
-        print(json.dumps({**summary(evaluation), **kept}))
+        ratios = {"false_alert_ratio": {kind: one.ratio for kind, one in hit.items()}} if hit else {}
+        print(json.dumps({**summary(evaluation), **ratios, **kept}))
 
 
 def _decide(decided: Iterable[Decision], out: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from bisect import bisect_left
@@ -245,9 +246,20 @@ def test_every_alert_names_its_evidence_and_explains_itself(function: str, plan:
         assert re.search(r"\d.*\[[\d.,e+-]+-[\d.,e+-]+\]|\d+ \[0-0\]", alert.explanation), alert.explanation
         assert alert.window_start <= alert.first_seen <= alert.window_end
         assert alert.window_start.timestamp() >= START - 400 * DAY
-        if alert.kind == "anomaly" and alert.p_value is not None:
-            assert 0 < alert.p_value <= 1
+        assert alert.window_start < alert.window_end
+        # One plain sentence: a stop stands at its end alone. A withdrawal has one of its own before it.
+        said = alert.explanation.rpartition("It said: ")[2]
+        assert not re.search(r"[.?!] [A-Z]|\n", said), said
+        if alert.detector in NO_CHANCE:
+            assert alert.p_value is None and "p =" not in said
+        else:
+            assert alert.p_value is not None and 0 < alert.p_value <= 1
+            assert alert.score == pytest.approx(-math.log(alert.p_value))
+            assert re.search(r"; p = \d[\d.e-]*", said), said
 
+
+#: A rule is broken or it is not, a number is missing or not, and a risk is a sum of what others found.
+NO_CHANCE = {"policy_clause", "sequence_gap", "risk"}
 
 #: Rules need no p-value; a silence is told while it lasts and counted when it is over, see test_silence.py;
 #: the risk of a requester comes from what others found.
