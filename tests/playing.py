@@ -23,7 +23,7 @@ from models.reference import Agency, Reference, Source
 from models.roster import Posting, Roster
 from models.search import Search, Tick, encode_search
 from models.ticking import encode_tick
-from streams.configuration import load
+from streams.configuration import Configuration, load
 from streams.stages import chosen
 from tests.casebook import Case, Event, Group, Lost
 from tests.plain_models import SERVING, PlainModels
@@ -68,7 +68,7 @@ def play(function: str, case: Case) -> Played:
 def play_shipped(case: Case) -> list[Alert]:
     """Run all detectors over a case's log, as they are shipped, with the policies that bind the shipped
     agency; the alerts that stand in the end. The settings of the case do not count."""
-    configuration = load(SHIPPED, SHIPPED, settings_types())
+    configuration = _shipped()
     bound = msgspec.structs.replace(case, policies=configuration.reference.agency(AGENCY).policies)
     standing = Standing()
     pipeline = Pipeline(_reference(bound), chosen(configuration), "digest", budget=configuration.budget)
@@ -82,12 +82,12 @@ def _chosen(function: str, settings: dict[str, Any]) -> Chosen:
 
 
 @cache
-def _shipped() -> Reference:
-    return load(SHIPPED, SHIPPED, settings_types()).reference
+def _shipped() -> Configuration:
+    return load(SHIPPED, SHIPPED, settings_types())
 
 
 def _reference(case: Case) -> Reference:
-    shipped = _shipped()
+    shipped = _shipped().reference
     clauses = tuple(
         Clause(
             id=rule.id, title=rule.id, text="", source="", url="", condition=rule.condition,
