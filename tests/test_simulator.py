@@ -610,7 +610,7 @@ def test_every_seed_has_habits_of_its_own() -> None:
 
 def test_wrong_arguments_are_refused_by_name() -> None:
     with pytest.raises(ValueError, match="5k, 20k, 100k, 1M, demo"):
-        build("5k", 0)
+        build("50k", 0)
     with pytest.raises(ValueError, match="seed"):
         build("demo", -1)
 
