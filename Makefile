@@ -6,7 +6,7 @@ ARGS ?=
 SCALES ?= 20k
 LOG ?= eugene.csv
 BROKER ?= embedded
-JOBS ?= 4
+JOBS ?= 3
 BIN := .venv/bin
 # In a network namespace: the ports that the deployed files name are free there.
 ALONE := unshare --net --map-root-user $(BIN)/python -m tests.prometheus.alone
@@ -51,7 +51,7 @@ types: .venv/.locked
 contracts: .venv/.locked
 	$(BIN)/lint-imports --no-cache
 
-# Whole files in JOBS processes, four for two cores because many tests wait. JOBS=0: in this one, for a debugger.
+# Whole files in JOBS processes, three for two cores because many tests wait; four only get in each other's way. JOBS=0: in this one, for a debugger.
 test: .venv/.locked
 	$(BIN)/python -m pytest -m "not kafka and not prometheus and not browser and not postgres" -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 

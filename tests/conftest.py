@@ -25,23 +25,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Rich asks for the width of a terminal when a command's module is imported, whichever test does that first.
 os.environ["COLUMNS"] = "200"
 
-#: Files that take longest. They begin first, so that no process is left alone with one in the end.
-LONGEST = (
-    "tests/delivery/test_seeds.py", "tests/test_acceptance.py", "tests/laws/test_laws.py",
-    "tests/test_demo.py", "tests/delivery/", "tests/test_end_to_end.py", "tests/test_detection.py",
-    "tests/test_calibration.py", "tests/analysis/", "tests/test_upgrades.py", "tests/test_bench.py",
-)  # fmt: skip
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first; the order within a file stays."""
-
-    def rank(item: pytest.Item) -> int:
-        return next((n for n, name in enumerate(LONGEST) if item.nodeid.startswith(name)), len(LONGEST))
-
-    items.sort(key=rank)
-
-
 #: Starts a cluster that runs until the end of the session; arguments as for `Cluster`, but a name first.
 StartKafka = Callable[..., Cluster]
 
