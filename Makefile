@@ -51,7 +51,8 @@ types: .venv/.locked
 contracts: .venv/.locked
 	$(BIN)/lint-imports --no-cache
 
-# Whole files in JOBS processes, three for two cores because many tests wait; four only get in each other's way. JOBS=0: in this one, for a debugger.
+# Whole files in JOBS processes: three for two cores because many tests wait, and four get in each other's way.
+# JOBS=0: in this one, for a debugger.
 test: .venv/.locked
 	$(BIN)/python -m pytest -m "not kafka and not prometheus and not browser and not postgres" -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
