@@ -37,7 +37,7 @@ from tests.logs import (
 
 DETECTORS = sorted(discover())
 #: How often each law is tried; whoever only wants to see that the battery runs takes fewer.
-EXAMPLES = int(os.environ.get("LAW_EXAMPLES", "6"))
+EXAMPLES = int(os.environ.get("LAW_EXAMPLES", "10"))
 LAWS = settings(
     max_examples=EXAMPLES,
     deadline=None,
@@ -74,7 +74,7 @@ def some(agency: str, chance: Random) -> Plan:
 
 #: All laws are tried on these, so that what is said of one that is read as it comes is worked out once.
 PLANS = {
-    agency: [some(agency, Random(agency + str(n))) for n in range(8)] for agency in ("city", "elsewhere")
+    agency: [some(agency, Random(agency + str(n))) for n in range(10)] for agency in ("city", "elsewhere")
 }
 
 
