@@ -26,7 +26,7 @@ from tests.delivery.schedule import FAULTS, Kind
 from tests.delivery.sites import Sites
 
 #: Seeds played at once: workers mostly wait, Apache Kafka itself does not.
-AT_ONCE: dict[Kind, int] = {"embedded": 6, "kafka": 1}
+AT_ONCE: dict[Kind, int] = {"embedded": 4, "kafka": 1}
 #: Where the logs of seeds go that deviate.
 KEPT = Path("build") / "chaos"
 

@@ -166,8 +166,9 @@ class Crew:
 
     @property
     def opened(self) -> int:
-        """How many partitions those who are there have opened."""
-        return sum(one.log.read_text(errors="replace").count("partition open") for one in self.workers)
+        """How many partitions were opened, by those as well who are gone."""
+        logs = (self._folder / f"worker-{number}.log" for number in range(self.started))
+        return sum(log.read_text(errors="replace").count("partition open") for log in logs)
 
     def begin_again(self) -> None:
         """End everybody, and start as many as there should be."""
