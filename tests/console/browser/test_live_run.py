@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -32,13 +33,16 @@ pytestmark = pytest.mark.browser
 
 #: An alert is on an open page within so many seconds after it is on Kafka: the middle one of so many alerts.
 SOON, ALERTS = 2.0, 3
+#: Messages that are sent together.
+STRETCH = 50
 
 
-class Moment:
-    """A message of the log at which an alert is told for the first time."""
+class Moment(NamedTuple):
+    """A stretch of the log in which an alert is told for the first time."""
 
-    def __init__(self, place: int, alert: Alert) -> None:
-        self.place, self.alert = place, alert
+    begin: int
+    end: int
+    alert: Alert
 
 
 class Run:
@@ -50,7 +54,7 @@ class Run:
         self.live, self.oversight, self.moments = live, oversight, moments
         self._log, self._sent = log, 0
         self._topic = kafka_name(live.settings, "searches.raw")
-        self._producer = KafkaProducer(bootstrap_servers=live.settings.brokers)
+        self._producer = KafkaProducer(bootstrap_servers=live.settings.brokers, linger_ms=20)
         self._alerts = KafkaConsumer(bootstrap_servers=live.settings.brokers, fetch_max_wait_ms=10)
         topic = kafka_name(live.settings, "alerts")
         places = [
@@ -83,18 +87,20 @@ class Run:
 
 
 def moments_of(live: Live, log: Sequence[Outgoing]) -> list[Moment]:
-    """When a single thread that reads the log tells an officer's volume, so high that it takes two people."""
+    """When a single thread that reads the log tells first what is so severe that it takes two people."""
     oracle = pipeline(live.settings, load(live.config, SHIPPED, settings_types()))
     found: dict[str, Moment] = {}
-    for place, one in enumerate(log):
-        for said in oracle.feed([one.value]):
+    for begin in range(0, len(log), STRETCH):
+        end = min(begin + STRETCH, len(log))
+        for said in oracle.feed(one.value for one in log[begin:end]):
             if said.topic == "alerts" and said.value:
                 alert = decode_alert(said.value)
-                found.setdefault(alert.alert_id, Moment(place, alert))
+                if alert.alert_id not in found or found[alert.alert_id].begin == begin:
+                    found[alert.alert_id] = Moment(begin, end, alert)
     return [
         one
         for one in found.values()
-        if one.alert.detector == "requester_volume" and one.alert.severity in ("high", "critical")
+        if one.alert.kind == "anomaly" and one.alert.interval and one.alert.severity in ("high", "critical")
     ]
 
 
@@ -108,7 +114,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         broker = stack.enter_context(EmbeddedBroker())
         live = Live(broker.url, "run", folder)
         live.config = city
-        live.environment["PROBEWATCH_CONFIG_DIR"] = str(city)
+        live.environment |= {"PROBEWATCH_CONFIG_DIR": str(city), "PROBEWATCH_CHECKPOINT_INTERVAL": "5"}
         events = city / "events.jsonl"
         log = list(outgoing([events], Ticker(sources=survey([events]).sources)))
         moments = moments_of(live, log)[-ALERTS:]
@@ -117,8 +123,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         oversight = stack.enter_context(overseeing(live.environment, folder, 0))
         made = Run(live, oversight, log, moments)
         stack.callback(made.close)
-        made.send(moments[0].place)
-        searches = sum(one.line > 0 for one in log[: moments[0].place])
+        made.send(moments[0].begin)
+        searches = sum(one.line > 0 for one in log[: moments[0].begin])
         eventually(
             lambda: worker.figures().get("probewatch_searches_judged_total", 0) >= searches,
             f"{searches} searches judged; the log is {worker.log}",
@@ -161,7 +167,7 @@ def test_from_a_search_on_kafka_to_an_evidence_bundle(
     for moment in run.moments:
         place = reviewer.locator(f"#open-{moment.alert.alert_id}")
         expect(place).to_have_count(0)
-        run.send(moment.place + 1)
+        run.send(moment.end)
         there = run.arrival(moment.alert.alert_id)
         expect(place).to_have_count(1, timeout=30_000)
         waited.append(time.monotonic() - there)
