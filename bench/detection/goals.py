@@ -64,14 +64,17 @@ def _recall(
     budget: float,
     which: Callable[[str], bool] = lambda _: True,
     method: str = OURS,
+    strict: bool = True,
 ) -> float:
+    """Over all seeds. `strict`: in one that overran the budget by more than is tolerated, nothing counts."""
     caught = total = 0
     for one in own:
         if method not in one.scored.get(task, {}):
             continue
-        for name, (hits, all_) in one.scored[task][method].points[budget].by_scenario.items():
+        point = one.scored[task][method].points[budget]
+        for name, (hits, all_) in point.by_scenario.items():
             if which(name):
-                caught, total = caught + hits, total + all_
+                caught, total = caught + hits * (point.within or not strict), total + all_
     return caught / total if total else math.nan
 
 
@@ -84,7 +87,7 @@ def _volume(scale: str, own: Sequence[Seed]) -> list[Goal]:
 
 def _demonstration(scale: str, own: Sequence[Seed]) -> list[Goal]:
     ours = _recall(own, "demonstration", 1.0)
-    theirs = _recall(own, "demonstration", 1.0, method=Farrington.name)
+    theirs = _recall(own, "demonstration", 1.0, method=Farrington.name, strict=False)
     found = [_at_least("demonstration recall @1 per 30 days", scale, DEMONSTRATION.get(scale), ours)]
     if math.isnan(theirs):
         return [*found, Goal("the same above Farrington", scale, f"{ABOVE_FARRINGTON:.2f}", "skipped", None)]
