@@ -41,11 +41,6 @@ def quiet() -> Iterator[None]:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def console(store: Store, tmp_path: Path, clock: Clock) -> FastAPI:
     day = date(2024, 5, 1).toordinal()
     names = Names.of([posting(PERSON, day), posting("badge-1", day)], KEY)
