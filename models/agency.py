@@ -23,7 +23,7 @@ from models.book import Book, Reporter, episodes_longest, key_of
 from models.budget import Budget, BudgetSettings, Candidate, Stanza
 from models.columns import Ints, Packed, Rows, Table, distinct, pack_exactly, unpack
 from models.days import LocalDays
-from models.detectors.base import Detector, Found
+from models.detectors.base import Detector, Found, restore_each
 from models.packing import Mark, Pack
 from models.search import Search
 from models.serving import Statement, known
@@ -400,15 +400,7 @@ class Agency:
         self._stored = {
             name: _digest(block) for name, block in blocks.items() if name.startswith("detector/")
         }
-        for detector in self._detectors:
-            prefix = f"detector/{detector.name}/"
-            own = {n[len(prefix) :]: b for n, b in blocks.items() if n.startswith(prefix)}
-            if not own:
-                continue  # it is new, or had nothing to keep: it is as it was made
-            try:
-                detector.restore(own)
-            except ValueError as error:
-                raise ValueError(f"detector {detector.name}: {error}") from error
+        restore_each(self._detectors, blocks)
         self._draw_lines()
         self._serve()
         again = [Arrivals(day, 0, np.arange(len(day))) for _, day in sorted(self._open.items())]
