@@ -75,7 +75,7 @@ def console(store: Store, tmp_path: Path, clock: Clock) -> FastAPI:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def postgres_server() -> Iterator[Postgres]:
     """A server that runs until the end of the session."""
     try:
         with Postgres() as running:

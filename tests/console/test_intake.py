@@ -21,7 +21,7 @@ from console.storage.engine import Store, make_engine
 from console.storage.tables import AlertRow, DecisionRow, Merge, Offset, RefusalRow, SearchRow
 from console.work.deciding import decide
 from models.alert import Alert, decode_alert, encode_alert
-from models.decisions import Action, NotAllowed
+from models.decisions import Action, NotAllowed, undoable
 from models.ledger import verify
 from models.packing import Packing, encode_pack
 from streams.exits import Stop
@@ -123,7 +123,7 @@ def work(session: Any, now: Any, data: st.DataObject) -> None:
     if action == "merge":
         fields["into"] = data.draw(st.sampled_from(ids))
     if action == "undo":
-        able = standing.undoable_now(session, about)
+        able = undoable(standing.history(session, about))
         fields["undoes"] = able[-1].decision_id if able else None
     actor = data.draw(st.sampled_from(["reviewer-1", "reviewer-2"]))
     try:

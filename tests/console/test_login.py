@@ -87,9 +87,7 @@ def test_every_step_makes_a_new_token(console: FastAPI, clock: Clock) -> None:
         assert other.get("/account").headers["location"].startswith("/login")
 
 
-def test_a_copy_of_the_store_holds_no_token_password_or_secret(
-    console: FastAPI, clock: Clock, tmp_path: Path
-) -> None:
+def test_a_copy_of_the_store_holds_no_token_password_or_secret(console: FastAPI, clock: Clock) -> None:
     browser = Browser(console)
     browser.log_in("reviewer-1")
     app, codes = set_up_factor(browser, clock)
