@@ -143,12 +143,14 @@ def test_honest_windows_keep_their_promise_in_every_stratum_and_every_stanza(sco
 
 def test_the_page_is_rewritten_between_its_markers_alone(scored: Seed, tmp_path: Path) -> None:
     page = tmp_path / "detection.md"
-    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    begin, other = (BEGIN.format(scale=scale) for scale in (scored.scale, "1M"))
+    rest = f"{END}\n{other}\nkept\n{END}\nafter\n"
+    page.write_text(f"before\n{begin}\nold\n{rest}")
     write(page, [scored], "the command")
     once = page.read_text()
-    assert once.startswith(f"before\n{BEGIN}\n") and once.endswith(f"{END}\nafter\n")
+    assert once.startswith(f"before\n{begin}\n") and once.endswith(rest)
     assert "the command" in once and "old" not in once and "| volume recall @0.1 |" in once
-    ElementTree.fromstring(page.with_suffix(".svg").read_text())
+    ElementTree.fromstring((tmp_path / f"detection-{scored.scale}.svg").read_text())
     write(page, [scored], "the command")
     assert page.read_text() == once
     page.write_text("no markers")

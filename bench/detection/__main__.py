@@ -13,7 +13,7 @@ from rich.markdown import Markdown
 
 from bench.detection import __doc__ as about
 from bench.detection import external
-from bench.detection.page import BEGIN_REAL, END_REAL, measured_part, replace_part, write
+from bench.detection.page import BEGIN_REAL, END_REAL, by_scale, measured_part, replace_part, write
 from bench.detection.run import Seed, as_json, one_seed
 from bench.simulator.benchmark import SCALES
 
@@ -43,7 +43,9 @@ def main() -> None:
     parser.add_argument(
         "--set", nargs="+", default=[], metavar="SETTING=VALUE", help="of the opened detectors that have it"
     )
-    parser.add_argument("--page", type=Path, help="rewrite the measured part of this page, and its picture")
+    parser.add_argument(
+        "--page", type=Path, help="rewrite what this page says of the scales, and its pictures"
+    )
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     parser.add_argument(
         "--external", type=Path, metavar="LOG", help="instead: tails and Farrington on a real log (CSV)"
@@ -65,7 +67,8 @@ def main() -> None:
     command = f"python -m bench.detection --seeds {' '.join(given.seeds)} --scales {' '.join(given.scales)}"
     if given.set:
         command += f" --set {' '.join(given.set)}"
-    console.print(Markdown(measured_part(seeds, command, "detection.svg")))
+    for scale, own in by_scale(seeds):
+        console.print(Markdown(measured_part(own, command, f"detection-{scale}.svg")))
     if given.page is not None:
         _or_end(console, lambda: write(given.page, seeds, f"{command} --page {given.page}"))
     if given.json:

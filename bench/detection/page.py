@@ -1,4 +1,4 @@
-"""The measured part of `docs/detection.md`, written between its two markers, and the picture."""
+"""The measured parts of `docs/detection.md`, one a scale, written between markers, and their pictures."""
 
 from __future__ import annotations
 
@@ -18,16 +18,20 @@ from bench.detection.tails import Tails
 from models.p_values import BOUNDS
 from streams.documentation.tables import table
 
-#: What the command writes stands between these lines: the simulation, and the real log.
-BEGIN, END = "<!-- measured by bench.detection -->", "<!-- end of what was measured -->"
+#: What the command writes stands between such lines: the simulation of a scale, and the real log.
+BEGIN, END = "<!-- measured by bench.detection at {scale} -->", "<!-- end of what was measured -->"
 BEGIN_REAL, END_REAL = "<!-- measured on a real log -->", "<!-- end of the real log -->"
 
 
 def write(page: Path, seeds: Sequence[Seed], command: str) -> None:
-    """Put tables and picture into a page. Raises ValueError when its markers are not there."""
-    picture = page.with_suffix(".svg")
-    replace_part(page, BEGIN, END, measured_part(seeds, command, picture.name))
-    picture.write_text(drawn(seeds), "utf-8")
+    """Put tables and picture of each scale into a page; what it says of other scales stays.
+
+    Raises ValueError when the markers of a scale are not there.
+    """
+    for scale, own in by_scale(seeds):
+        picture = page.with_name(f"{page.stem}-{scale}.svg")
+        replace_part(page, BEGIN.format(scale=scale), END, measured_part(own, command, picture.name))
+        picture.write_text(drawn(own), "utf-8")
 
 
 def replace_part(page: Path, begin: str, end: str, part: str) -> None:
@@ -39,24 +43,20 @@ def replace_part(page: Path, begin: str, end: str, part: str) -> None:
     page.write_text(place.sub(lambda _: f"{begin}\n\n{part}\n{end}", text), "utf-8")
 
 
-def measured_part(seeds: Sequence[Seed], command: str, picture: str) -> str:
-    """All tables in markdown."""
-    parts = [_conditions(seeds, command), "### Reached and to reach\n", _goals(goals(seeds))]
-    parts += [f"![Recall of volume incidents against the budget]({picture})\n"]
-    for scale, own in by_scale(seeds):
-        parts.append(f"### Against other methods, {scale} searches a year\n")
-        for task in dict.fromkeys(name for one in own for name in one.scored):
-            if len(own[0].scored[task]) > 1:
-                parts += [_about(own, task), _methods(own, task)]
-        parts += ["Our detectors on the tasks that have no baseline:\n", _others(own)]
-        parts += [_recalls(own)]
-        parts += [f"### As shipped, {scale} searches a year\n", *_shipped(own)]
-        parts += [f"### Whom false alerts hit, {scale} searches a year\n", _fairness(own)]
-        parts += [f"### Tails, {scale} searches a year\n", _tails(own)]
-        parts += [
-            "The same for every stanza, over all that it tested on days of the honest year:\n",
-            _each(own),
-        ]
+def measured_part(own: Sequence[Seed], command: str, picture: str) -> str:
+    """All tables of the seeds of one scale, in markdown."""
+    scale = own[0].scale
+    parts = [_conditions(own, command), f"### Reached and to reach, {scale} searches a year\n"]
+    parts += [_goals(goals(own)), f"![Recall of volume incidents against the budget]({picture})\n"]
+    parts.append(f"### Against other methods, {scale} searches a year\n")
+    for task in dict.fromkeys(name for one in own for name in one.scored):
+        if len(own[0].scored[task]) > 1:
+            parts += [_about(own, task), _methods(own, task)]
+    parts += ["Our detectors on the tasks that have no baseline:\n", _others(own), _recalls(own)]
+    parts += [f"### As shipped, {scale} searches a year\n", *_shipped(own)]
+    parts += [f"### Whom false alerts hit, {scale} searches a year\n", _fairness(own)]
+    parts += [f"### Tails, {scale} searches a year\n", _tails(own)]
+    parts += ["The same for every stanza, over all that it tested on days of the honest year:\n", _each(own)]
     return "\n".join(parts)
 
 
@@ -65,19 +65,17 @@ def by_scale(seeds: Iterable[Seed]) -> list[tuple[str, list[Seed]]]:
     return [(scale, list(own)) for scale, own in groupby(seeds, lambda one: one.scale)]
 
 
-def drawn(seeds: Sequence[Seed]) -> str:
-    """Recall of the volume task against the budget, one chart a scale, mean over seeds; overrun or not."""
-    charts = {}
-    for scale, own in by_scale(seeds):
-        lines = {}
-        for method in own[0].scored.get("volume", {}):
-            curves = [one.scored["volume"][method].curve for one in own]
-            lines[method] = [
-                (points[0].budget, pooled(points, lambda point: point.recall))
-                for points in zip(*curves, strict=True)
-            ]
-        if lines:
-            charts[f"Volume incidents told, {scale} searches a year, {len(own)} seeds"] = lines
+def drawn(own: Sequence[Seed]) -> str:
+    """Recall of the volume task against the budget at one scale, mean over seeds; overrun or not."""
+    lines = {}
+    for method in own[0].scored.get("volume", {}):
+        curves = [one.scored["volume"][method].curve for one in own]
+        lines[method] = [
+            (points[0].budget, pooled(points, lambda point: point.recall))
+            for points in zip(*curves, strict=True)
+        ]
+    title = f"Volume incidents told, {own[0].scale} searches a year, {len(own)} seeds"
+    charts = {title: lines} if lines else {}
     return panels("false alerts a day and 1,000 officers, set on the year before", "recall", charts)
 
 
@@ -87,13 +85,14 @@ def pooled(points: Sequence[Point], what: Callable[[Point], float]) -> float:
     return sum(what(point) * point.incidents for point in points) / total if total else math.nan
 
 
-def _conditions(seeds: Sequence[Seed], command: str) -> str:
-    lines = [f"Printed by\n\n```\n{command}\n```\n"]
-    for scale, own in by_scale(seeds):
-        searches = sum(one.searches for one in own) / len(own)
-        names = ", ".join(str(one.seed) for one in own)
-        lines.append(f"Scale {scale}: seeds {names}; {searches:,.0f} searches in three years on average.")
-    skipped = {name: why for one in seeds for name, why in one.skipped.items()}
+def _conditions(own: Sequence[Seed], command: str) -> str:
+    searches = sum(one.searches for one in own) / len(own)
+    names = ", ".join(str(one.seed) for one in own)
+    lines = [
+        f"Printed by\n\n```\n{command}\n```\n",
+        f"Scale {own[0].scale}: seeds {names}; {searches:,.0f} searches in three years on average.",
+    ]
+    skipped = {name: why for one in own for name, why in one.skipped.items()}
     lines += [f"\n**{name} was skipped: {why}.**" for name, why in sorted(skipped.items())]
     return "\n".join(lines) + "\n"
 
