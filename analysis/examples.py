@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import msgspec
 
@@ -28,6 +30,26 @@ def simulated_log(folder: Path, days: int = 365, seed: int = 0) -> Path:
     last = _time(lines[0]) + timedelta(days=days)
     events.write_bytes(b"".join(line for line in lines if _time(line) < last))
     return events
+
+
+class City(NamedTuple):
+    """A folder that `simulate` made."""
+
+    folder: Path
+    """Events, labels and decoys; it is a configuration too."""
+    said: str
+    """Whose log it is, to stand above what is shown of it."""
+    kept: TemporaryDirectory[str] | None = None
+    """What the folder lies in when it was made here: it is gone when nobody holds this any more."""
+
+
+def city_of(folder: Path | None) -> City:
+    """The city in a folder; None: one is simulated."""
+    if folder is not None:
+        return City(folder, f"The log is that of {folder}.")
+    kept = TemporaryDirectory(prefix="probewatch-notebook-")
+    simulated_log(Path(kept.name))
+    return City(Path(kept.name), SAID, kept)
 
 
 class _Timed(msgspec.Struct):

@@ -7,7 +7,6 @@ grows ends its silence, and a silence that somebody deleted comes back.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +16,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from console.background import Background
 from console.storage import ledger
 from console.storage.engine import Store
 from console.storage.tables import AlertRow, DecisionRow, SilenceRow
@@ -67,28 +67,22 @@ def _snooze(session: Session, alert_id: str) -> tuple[str, str]:
     return last.actor, last.text or ""
 
 
-class Silencer:
+class Silencer(Background):
     """Keeps Alertmanager's silences as the store says, in a thread of its own, from `start` to `stop`."""
 
     def __init__(self, store: Store, url: str, now: Callable[[], datetime], keep: timedelta) -> None:
+        super().__init__("silences")
         self._store, self._now, self._keep = store, now, keep
         self._http = httpx.Client(base_url=url.rstrip("/") + "/api/v2/", timeout=TIMEOUT)
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="silences", daemon=True)
         self._seen = -1
         """Head of the ledger when all was as it should be."""
         self._due = self._checked = 0.0
         self.failing = False
         """Whether the last attempt failed, for operations."""
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
     def stop(self) -> None:
         """End after the request that is under way."""
-        self._stopping.set()
-        self._thread.join()
+        super().stop()
         self._http.close()
 
     def _run(self) -> None:

@@ -23,7 +23,7 @@ from models.book import Book, Reporter, episodes_longest, key_of
 from models.budget import Budget, BudgetSettings, Candidate, Stanza
 from models.columns import Ints, Packed, Rows, Table, distinct, pack_exactly, unpack
 from models.days import LocalDays
-from models.detectors.base import Detector, Found
+from models.detectors.base import Detector, Found, restore_each
 from models.packing import Mark, Pack
 from models.search import Search
 from models.serving import Statement, known
@@ -293,12 +293,13 @@ class Agency:
             alerts.extend(self._book.close(named, findings, day.start, day.end, day.end + self._lateness))
 
         found = [list(detector.close(day)) for detector in self._detectors]
-        kept, held = self._ration(day, found)
+        tested = {detector.name: detector.tested(day) for detector in self._detectors}
+        kept, held = self._ration(day, found, tested)
         for detector, named, own, said in zip(self._detectors, self._named, found, kept, strict=True):
             all_found += (Found(named.name, finding) for finding in own)
             # Until a first value came, nothing is known about the detector.
             if detector.p_values.some or detector.p_values.ever:
-                for place, count in detector.p_values.take(detector.tested(day)).items():
+                for place, count in detector.p_values.take(tested[detector.name]).items():
                     self._counts["p_values", f"{named.name}|{place}"] += count
             for (what, label), count in detector.counts().items():
                 self._counts[what, "|".join(filter(None, (named.name, label)))] += count
@@ -309,9 +310,10 @@ class Agency:
         return alerts + self._book.end_day(day.start, day.end, episodes_longest(self._named), held)
 
     def _ration(
-        self, day: Day, found: Sequence[list[Finding]]
+        self, day: Day, found: Sequence[list[Finding]], tested: Mapping[str, int]
     ) -> tuple[Sequence[list[Finding]], frozenset[str]]:
-        """What of each detector's findings is told, and the keys of what the budget holds back."""
+        """What of each detector's findings is told, and the keys of what the budget holds back.
+        `tested` has the number of keys that each tested."""
         budget = self._budget
         if budget is None:
             return found, frozenset()
@@ -330,7 +332,7 @@ class Agency:
             )
             for which, finding in places
         ]
-        tests = {one.name: one.tested(day) for one in self._detectors if one.name in budget.stanzas}
+        tests = {name: number for name, number in tested.items() if name in budget.stanzas}
         told = budget.close(day.number, tests, candidates)
         held = {id(finding) for (_, finding), kept in zip(places, told, strict=True) if not kept}
         new = [kept for one, kept in zip(candidates, told, strict=True) if not one.running]
@@ -398,15 +400,7 @@ class Agency:
         self._stored = {
             name: _digest(block) for name, block in blocks.items() if name.startswith("detector/")
         }
-        for detector in self._detectors:
-            prefix = f"detector/{detector.name}/"
-            own = {n[len(prefix) :]: b for n, b in blocks.items() if n.startswith(prefix)}
-            if not own:
-                continue  # it is new, or had nothing to keep: it is as it was made
-            try:
-                detector.restore(own)
-            except ValueError as error:
-                raise ValueError(f"detector {detector.name}: {error}") from error
+        restore_each(self._detectors, blocks)
         self._draw_lines()
         self._serve()
         again = [Arrivals(day, 0, np.arange(len(day))) for _, day in sorted(self._open.items())]

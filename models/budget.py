@@ -26,7 +26,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from models.alert import EntityKind
-from models.statistics.tail import Law, Tail
+from models.statistics.tail import Tail
 
 #: Kinds of entities that are no people, few of which are tested beside many people.
 GROUPS: frozenset[EntityKind] = frozenset({"unit", "agency", "tool", "area"})
@@ -89,7 +89,7 @@ class Budget:
         self.settings = settings
         self._stanzas = {stanza.name: stanza for stanza in stanzas}
         self._state = _State({name: Tail() for name in self._stanzas}, {})
-        self._laws = self._learned()
+        self._draw()
 
     @property
     def stanzas(self) -> Collection[str]:
@@ -127,21 +127,20 @@ class Budget:
                 day, tests.get(name, 0), own_found, stanza.alpha, stanza.episode_days
             )
         self._state.tests = dict(tests)
-        self._laws = self._learned()
+        self._draw()
         return kept
 
     def line(self, stanza: str) -> float:
         """The largest p-value of a finding that is told before its day is complete: a tenth of the chance
         of one that is told whatever else is found, if the day tests as many keys as the last one."""
-        one = self._stanzas.get(stanza)
-        if one is None:
-            return 1.0
-        whole = self._whole(one.about in GROUPS, self._state.tests)
-        chance = self.settings.false_discovery_rate / whole / SURER
-        return self._laws[stanza].line(chance)
+        return self._lines.get(stanza, 1.0)
 
-    def _learned(self) -> dict[str, Law]:
-        return {name: self._state.tails[name].law(one.alpha) for name, one in self._stanzas.items()}
+    def _draw(self) -> None:
+        """Work out what holds until the next day closes: the law of every stanza, and its line."""
+        self._laws = {name: self._state.tails[name].law(one.alpha) for name, one in self._stanzas.items()}
+        rate, tests = self.settings.false_discovery_rate, self._state.tests
+        chance = {grouped: rate / self._whole(grouped, tests) / SURER for grouped in (False, True)}
+        self._lines = {name: law.line(chance[self._grouped(name)]) for name, law in self._laws.items()}
 
     def _grouped(self, stanza: str) -> bool:
         return self._stanzas[stanza].about in GROUPS
@@ -166,7 +165,7 @@ class Budget:
             raise ValueError(f"the budget of alerts cannot be read: {error}") from error
         tails = {name: known.tails.get(name) or Tail() for name in self._stanzas}
         self._state = _State(tails, known.tests)
-        self._laws = self._learned()
+        self._draw()
 
 
 _pack = msgspec.msgpack.Encoder(order="deterministic").encode

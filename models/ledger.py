@@ -119,14 +119,6 @@ def encode_entry(entry: Entry) -> bytes:
     return canonical(entry)
 
 
-def decode_entry(raw: bytes) -> Entry:
-    """Read an entry back. Raises `msgspec.MsgspecError` when it is none."""
-    return _decoder.decode(raw)
-
-
-_decoder = msgspec.json.Decoder(Entry)
-
-
 class Fault(Struct, frozen=True, kw_only=True):
     """Something wrong with a file: where, as far as can be known, and a sentence."""
 

@@ -25,7 +25,7 @@ from msgspec import Struct
 from models.alert import Alert
 from models.book import Book, Reporter, episodes_longest
 from models.days import LocalDays
-from models.detectors.base import SourceDay, SourceDetector
+from models.detectors.base import SourceDay, SourceDetector, restore_each
 from models.search import Search
 
 Verdict = Literal["accepted", "late", "duplicate", "conflict"]
@@ -246,15 +246,7 @@ class SourceLog:
             self._book.restore(blocks["book"])
         except (KeyError, msgspec.DecodeError) as error:
             raise ValueError(f"state of source {self.source_id!r} cannot be read: {error!r}") from error
-        for detector in self._detectors:
-            prefix = f"detector/{detector.name}/"
-            own = {n[len(prefix) :]: b for n, b in blocks.items() if n.startswith(prefix)}
-            if not own:
-                continue  # it is new, or had nothing to keep: it is as it was made
-            try:
-                detector.restore(own)
-            except ValueError as error:
-                raise ValueError(f"detector {detector.name}: {error}") from error
+        restore_each(self._detectors, blocks)
 
 
 #: What a repeat of an event must agree in, besides its time. Times of arrival, sequence numbers and

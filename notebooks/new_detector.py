@@ -21,13 +21,13 @@ def _():
     import yaml
 
     import analysis
-    from analysis.examples import SAID, simulated_log
+    from analysis.examples import city_of
     from models.expressions import ConditionError, compile_condition
     from models.search import Search
 
     return (
-        ConditionError, Path, SAID, Search, TemporaryDirectory, analysis, compile_condition, mo, msgspec,
-        simulated_log, yaml,
+        ConditionError, Path, Search, TemporaryDirectory, analysis, city_of, compile_condition, mo, msgspec,
+        yaml,
     )  # fmt: skip
 
 
@@ -39,14 +39,11 @@ def _(Path, mo):
 
 
 @app.cell
-def _(Path, SAID, TemporaryDirectory, city, mo, simulated_log):
-    kept = TemporaryDirectory(prefix="probewatch-notebook-")
-    folder = city or Path(kept.name)
-    if city is None:
-        simulated_log(folder)
-    said = SAID if city is None else f"The log is that of {city}."
-    mo.md(f"# A new detector\n\n{said}")
-    return folder, said
+def _(city, city_of, mo):
+    example = city_of(city)
+    folder = example.folder
+    mo.md(f"# A new detector\n\n{example.said}")
+    return example, folder
 
 
 @app.cell

@@ -15,13 +15,12 @@ app = marimo.App(width="medium")
 def _():
     from dataclasses import replace
     from pathlib import Path
-    from tempfile import TemporaryDirectory
 
     import marimo as mo
     import msgspec
     import pandas as pd
 
-    from analysis.examples import SAID, simulated_log
+    from analysis.examples import city_of
     from analysis.opening import open_subject
     from analysis.packs import take_in
     from analysis.reporting.page import Section, page
@@ -30,8 +29,8 @@ def _():
     from bench.labels import read_labels
 
     return (
-        Path, Point, SAID, Section, TemporaryDirectory, curve_picture, evaluate, mo, msgspec, open_subject,
-        page, pd, read_labels, replace, simulated_log, take_in,
+        Path, Point, Section, city_of, curve_picture, evaluate, mo, msgspec, open_subject, page, pd,
+        read_labels, replace, take_in,
     )  # fmt: skip
 
 
@@ -43,14 +42,11 @@ def _(Path, mo):
 
 
 @app.cell
-def _(Path, SAID, TemporaryDirectory, city, mo, simulated_log):
-    kept = TemporaryDirectory(prefix="probewatch-notebook-")
-    folder = city or Path(kept.name)
-    if city is None:
-        simulated_log(folder)
-    said = SAID if city is None else f"The log is that of {city}."
+def _(city, city_of, mo):
+    example = city_of(city)
+    folder, said = example.folder, example.said
     mo.md(f"# Tune the budget\n\n{said}")
-    return folder, said
+    return example, folder, said
 
 
 @app.cell

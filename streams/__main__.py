@@ -1,6 +1,6 @@
-"""`./probewatch COMMAND`: every file in `streams/commands/` adds its command.
+"""`./probewatch COMMAND`: every file and folder in `streams/commands/` adds its command.
 
-A file is imported when its command is asked for: all of them together take two seconds.
+Each is imported when its command is asked for: all of them together take two seconds.
 """
 
 from __future__ import annotations

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from datetime import date
 from pathlib import Path
 from time import perf_counter
 from typing import Literal
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from models.detectors.base import Settings
-from streams.commands import config as config_command
 from streams.configuration import Configuration, ConfigurationError, load
-from streams.settings import misspelled_variables, unknown_variables
-
-SHIPPED = Path(__file__).resolve().parents[1] / "config"
+from tests.good_folder import GOOD, SHIPPED, write
 
 
 class CountSettings(Settings, kw_only=True, frozen=True):
@@ -32,72 +26,6 @@ class CountSettings(Settings, kw_only=True, frozen=True):
 
 
 TYPES: dict[str, type[Settings]] = {"high_count": CountSettings, "policy_clause": Settings}
-
-GOOD = {
-    "detectors.yaml": """\
-detectors:
-  policy: {function: policy_clause}
-  volume:
-    function: high_count
-    by: requester
-    when: purpose != "training"
-""",
-    "agencies.yaml": """\
-agencies:
-  - agency_id: lapd
-    timezone: America/Los_Angeles
-    policies: [los-angeles-2021]
-""",
-    "sources.yaml": """\
-sources:
-  - source_id: s1
-    agency_id: lapd
-    lateness_hours: 24
-    idle_hours: 48
-""",
-    "tools.yaml": """\
-tools:
-  - tool: lacris
-    aliases: [LACRIS DMS]
-    approvals:
-      - agency_id: lapd
-        valid_from: 2009-11-06
-""",
-    "roster.csv": """\
-# people
-requester_id,agency_id,unit_id,valid_from,valid_to
-r1,lapd,central,2019-01-01,2020-01-01
-r1,lapd,harbor,2020-01-01,
-""",
-    "calendar.csv": "date,agency_id,size,interventions\n2020-05-30,lapd,2000,3\n",
-    "policy/mine.yaml": """\
-name: mine
-title: Mine
-jurisdiction: Here
-purposes:
-  training: a lesson
-clauses:
-  - id: mine-1
-    title: No lessons
-    text: No lessons.
-    source: Rules
-    url: https://example.org/rules
-    valid_from: 2020-01-01
-    condition: purpose == "training"
-    severity: low
-    examples:
-      breach: {purpose: training}
-      lawful: {purpose: x}
-""",
-}
-
-
-def write(folder: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-    return folder
 
 
 def load_with(folder: Path, **changes: str) -> Configuration:
@@ -412,81 +340,3 @@ def test_a_large_roster_loads_in_seconds(tmp_path: Path) -> None:
     configuration = load(write(tmp_path, GOOD | {"roster.csv": header + rows}), SHIPPED, TYPES)
     assert perf_counter() - began < 5.0
     assert len(configuration.reference.roster) == 20_000
-
-
-def run(*arguments: str) -> tuple[int, str, str]:
-    app = typer.Typer()
-    config_command.register(app)
-    result = CliRunner().invoke(app, ["config", "check", *arguments])
-    return result.exit_code, result.stdout, result.stderr
-
-
-def test_config_check_passes_a_good_folder(tmp_path: Path) -> None:
-    write(tmp_path, GOOD | {"detectors.yaml": "detectors: {policy: {function: policy_clause}}\n"})
-    code, out, _ = run(str(tmp_path), "--json")
-    answer = json.loads(out.splitlines()[-1])
-    assert code == 0
-    assert answer["ok"] is True and answer["detectors"] == 1 and answer["people on the roster"] == 1
-    assert run("--config", str(tmp_path))[0] == 0
-
-
-def test_config_check_lists_every_problem_and_exits_1(tmp_path: Path) -> None:
-    write(tmp_path, GOOD | {"detectors.yaml": "detectors:\n  a: {function: nothing}\n  b: {}\n"})
-    code, out, err = run(str(tmp_path), "--json")
-    answer = json.loads(out.splitlines()[-1])
-    assert code == 1
-    assert [(one["line"], one["path"]) for one in answer["problems"]] == [
-        (2, "detectors.a.function"),
-        (3, "detectors.b"),
-    ]
-    assert "detectors.yaml:2:17" in err and "2 problems" in err
-
-
-def test_config_check_runs_the_examples_of_the_clauses(tmp_path: Path) -> None:
-    pack = GOOD["policy/mine.yaml"].replace("lawful: {purpose: x}", "lawful: {purpose: training}")
-    agencies = "agencies: [{agency_id: here, policies: [mine]}]\n"
-    detectors = "detectors: {policy: {function: policy_clause}}\n"
-    write(tmp_path, {"detectors.yaml": detectors, "agencies.yaml": agencies, "policy/mine.yaml": pack})
-    code, out, _ = run(str(tmp_path))
-    assert code == 1
-    assert "clause mine-1 fires on its lawful example for agency here" in out
-
-
-def test_config_check_refuses_wrong_use(tmp_path: Path) -> None:
-    assert run(str(tmp_path / "nowhere"))[0] == 2
-    assert run(str(tmp_path), "--config", str(SHIPPED))[0] == 2
-
-
-def test_every_key_of_a_stanza_is_known_where_one_is_misspelled(tmp_path: Path) -> None:
-    stanzas = (
-        "detectors:\n  a: {function: policy_clause, enabld: false}\n  b: {function: policy_clause, zzz: 1}\n"
-    )
-    code, _, err = run(str(write(tmp_path, GOOD | {"detectors.yaml": stanzas})))
-    assert code == 1
-    assert "detectors.a.enabld: unknown key, did you mean enabled?" in err
-    assert "detectors.b.zzz: unknown key; known are enabled, episode_days, function" in err
-
-
-def test_config_check_refuses_misspelled_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = str(write(tmp_path, {"detectors.yaml": "detectors: {policy: {function: policy_clause}}\n"}))
-    assert run(folder)[0] == 0
-    monkeypatch.setenv("PROBEWATCH_BROKR", "x")
-    monkeypatch.setenv("PROBWATCH_WEB_PORT", "1")
-    code, out, err = run(folder, "--json")
-    assert code == 1 and "2 problems" in err
-    assert "PROBEWATCH_BROKR is not a setting of Probewatch, did you mean PROBEWATCH_BROKER?" in err
-    assert "PROBWATCH_WEB_PORT is not read, did you mean PROBEWATCH_WEB_PORT?" in err
-    assert len(json.loads(out.splitlines()[-1])["problems"]) == 2
-
-
-def test_only_variables_that_must_be_meant_for_us_are_pointed_at() -> None:
-    foreign = {
-        "MY_BROKER": "1",
-        "KAFKA_BROKER": "1",
-        "BROKER": "1",
-        "probewatch_broker": "1",
-        "WEB_PORT": "1",
-    }
-    ours = {"PROBEWATCH_BROKER": "1", "PROBEWATCH_FAULT": "1"}
-    assert (unknown_variables(foreign | ours), misspelled_variables(foreign | ours)) == ([], [])
-    assert unknown_variables({"PROBEWATCH_ZZZZZZZZZZ": "1"})[0].endswith("; see docs/operations.md")

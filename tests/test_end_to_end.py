@@ -245,7 +245,7 @@ def test_a_worker_killed_in_the_middle_and_another_give_the_same_alerts(
     assert second.process.returncode == third.process.returncode == 0, "SIGTERM ends a worker in order"
 
 
-def test_a_worker_waits_for_its_broker_and_says_so(tmp_path: Path, replayed: Replayed) -> None:
+def test_a_worker_waits_for_its_broker_and_says_so(tmp_path: Path) -> None:
     port = free_port()
     live = Live(f"kafka://127.0.0.1:{port}", "waits", tmp_path)
     with live.worker(free_port()) as worker:

@@ -4,97 +4,29 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 
 import msgspec
 import numpy as np
 import pytest
 
-from models.alert import Finding
-from models.calendar import Calendar, Event
-from models.columns import Columns
-from models.days import LocalDays
-from models.detectors.base import Arrivals, Day
-from models.detectors.high_count import HighCount, HighCountSettings
-from models.reference import Agency, Reference
-from models.roster import Posting, Roster
-from models.search import Search, SearchType
-from models.statistics.tally import MOST_REMEMBERED
-from models.windows import OpenDay
-
-ZONE = "America/Los_Angeles"
-DAYS = LocalDays(ZONE)
-START = date(2020, 1, 6).toordinal()
-UNITS = ("central", "harbor", "vice")
-
-
-def reference(postings: Iterable[Posting] = (), events: Iterable[Event] = ()) -> Reference:
-    agency = Agency(agency_id="lapd", timezone=ZONE)
-    return Reference(agencies={"lapd": agency}, roster=Roster(postings), calendar=Calendar(events))
-
-
-def detector(setting: HighCountSettings | None = None, of: Reference | None = None) -> HighCount:
-    return HighCount("volume", setting or HighCountSettings(), of or reference(), "lapd")
-
-
-def search(
-    day: int, number: int, requester: str, unit: str, case: str | None = None, kind: SearchType = "manual"
-) -> Search:
-    at = datetime.fromtimestamp(DAYS.start(day), UTC) + timedelta(hours=8, seconds=number)
-    return Search(
-        event_id=f"{day}-{requester}-{unit}-{number}", event_time=at, source_id="county", agency_id="lapd",
-        requester_id=requester, unit_id=unit, tool="lacris", gallery="mugshots", purpose="investigation",
-        image_source="cctv", case_number=case, search_type=kind,
-    )  # fmt: skip
-
-
-def closed(number: int, searches: Iterable[Search]) -> Day:
-    return Day.of("lapd", number, DAYS, list(searches))
-
-
-class Lane:
-    """The fast lane of a detector, with open days of its own."""
-
-    def __init__(self, watch: HighCount) -> None:
-        self.watch = watch
-        self.days: dict[int, OpenDay] = {}
-
-    def observe(self, *searches: Search) -> list[Finding]:
-        """What is told of searches of one day that arrive together."""
-        (number,) = {DAYS.at(one.event_time.timestamp()).day for one in searches}
-        day = self.days.setdefault(number, OpenDay(number))
-        first = len(day)
-        day.add(Columns.of(searches))
-        arrivals = Arrivals(day, first, np.arange(len(searches)))
-        return [finding for _, finding in self.watch.observe([arrivals])]
-
-
-def honest(days: int, *, rate: float = 0.4, officers: int = 36, seed: int = 1) -> dict[int, list[Search]]:
-    """An agency of three units; officer N serves in unit N modulo 3, each search its own case."""
-    rng = np.random.default_rng(seed)
-    rates = rng.gamma(2.0, rate / 2, officers)
-    return {
-        day: [
-            search(day, number, f"officer-{officer:02d}", UNITS[officer % 3])
-            for officer, count in enumerate(rng.poisson(rates).tolist())
-            for number in range(count)
-        ]
-        for day in range(START, START + days)
-    }
-
-
-def run(watch: HighCount, log: dict[int, list[Search]]) -> Iterator[tuple[int, Finding]]:
-    for number, searches in log.items():
-        day = closed(number, searches)
-        findings = list(watch.close(day))
-        watch.told(day, findings)
-        for finding in findings:
-            yield number, finding
-
-
-def burst(day: int, number: int, requester: str = "officer-04", unit: str = "harbor") -> list[Search]:
-    return [search(day, 1000 + each, requester, unit) for each in range(number)]
+from models.calendar import Event
+from models.detectors.high_count import HighCountSettings
+from tests.officers import (
+    DAYS,
+    START,
+    UNITS,
+    Lane,
+    burst,
+    closed,
+    detector,
+    honest,
+    posted,
+    reference,
+    roster,
+    run,
+    search,
+)
 
 
 def test_a_quiet_year_raises_nothing() -> None:
@@ -236,18 +168,6 @@ def test_nothing_is_told_before_there_is_history() -> None:
     assert list(run(detector(), log)) == []
 
 
-def posted(requester: str, unit: str, first: int, to: int | None = None) -> Posting:
-    return Posting(requester_id=requester, agency_id="lapd", unit_id=unit, valid_from=first, valid_to=to)
-
-
-def roster(*extra: Posting, leave_out: str = "") -> list[Posting]:
-    everyone = [f"officer-{n:02d}" for n in range(36)]
-    regular = [
-        posted(name, UNITS[n % 3], START - 500) for n, name in enumerate(everyone) if name != leave_out
-    ]
-    return [*regular, *extra]
-
-
 def test_a_newcomer_is_judged_by_the_units_habits() -> None:
     joined = START + 120
     of = reference(roster(posted("newcomer", "harbor", joined)))
@@ -354,83 +274,6 @@ def test_a_demonstration_is_compared_with_matched_days() -> None:
     assert found[0][1].window_start == DAYS.start(first - 1)
 
 
-@pytest.mark.parametrize("settings", [
-    HighCountSettings(),
-    HighCountSettings(by="unit", over="agency", calendar=True, half_life_days=60.0),
-    HighCountSettings(by="agency", over="none"),
-])  # fmt: skip
-def test_a_restart_changes_nothing(settings: HighCountSettings) -> None:
-    of = reference(roster(), [Event(date=START + 110, agency_id="lapd", size=10_000)])
-    log = honest(130)
-    for day in range(START + 105, START + 118):
-        log[day] += burst(day, 9)
-    last = START + 129
-    log[last] += burst(last, 100)
-    steady = detector(settings, of)
-    expected = list(run(steady, log))
-    assert expected
-    found: list[tuple[int, Finding]] = []
-    watch = detector(settings, of)
-    for day, searches in log.items():
-        lane = Lane(watch)
-        for one in searches:
-            lane.observe(one)
-        if day % 5 == 0:
-            blocks = watch.snapshot()
-            watch = detector(settings, of)
-            watch.restore(blocks)
-            assert watch.snapshot() == blocks
-        found += run(watch, {day: searches})
-    assert found == expected
-    assert watch.snapshot() == steady.snapshot()
-
-
-def test_provisional_findings_survive_a_restart() -> None:
-    """With several days open, a day tells the same whether or not the program stopped between."""
-    log = honest(122)
-    steady = detector()
-    list(run(steady, {day: log[day] for day in range(START, START + 119)}))
-    stopped = detector()
-    stopped.restore(steady.snapshot())
-    later = START + 121
-    early, rest = burst(later, 25)[:2], burst(later, 25)[2:]
-    lanes = {}
-    for watch in (steady, stopped):
-        lanes[watch] = Lane(watch)
-        assert not any(lanes[watch].observe(one) for one in early)
-        list(run(watch, {START + 119: log[START + 119]}))
-    again = detector()
-    again.restore(stopped.snapshot())
-    lanes[again] = Lane(again)
-    for one in early:
-        lanes[again].observe(one)
-    told = [lanes[steady].observe(one) for one in rest]
-    assert told == [lanes[again].observe(one) for one in rest]
-    # And it does not matter how many came together.
-    together = detector()
-    together.restore(stopped.snapshot())
-    assert Lane(together).observe(*early, *rest) == [finding for findings in told for finding in findings]
-
-
-def test_the_order_of_arrival_does_not_matter_to_the_end() -> None:
-    log = honest(121)
-    for day in (START + 119, START + 120):
-        log[day] += burst(day, 12)
-    shuffled = random.Random(5)
-    results = []
-    for _ in range(2):
-        watch = detector()
-        found: list[tuple[int, Finding]] = []
-        for day, searches in log.items():
-            arrived = shuffled.sample(searches, len(searches))
-            lane = Lane(watch)
-            for one in arrived:
-                lane.observe(one)
-            found += run(watch, {day: arrived})
-        results.append((found, watch.snapshot()))
-    assert results[0] == results[1] and results[0][0]
-
-
 def test_agencies_and_tools_without_peers_stand_alone() -> None:
     settings = HighCountSettings(by="tool", over="none", of="searches")
     log = honest(120)
@@ -454,21 +297,6 @@ def test_requesters_without_peers_stand_alone() -> None:
     assert together and together == [f for _, f in run(detector(settings), own)]
 
 
-def test_blocks_are_small_and_keys_bounded() -> None:
-    watch = detector()
-    day = START
-    crowd = [search(day, n, f"officer-{n:05d}" + "x" * 100, "harbor") for n in range(2000)]
-    crowd += burst(day, 500)
-    list(watch.close(closed(day, crowd)))
-    blocks = watch.snapshot()
-    assert max(map(len, blocks.values())) <= 512_000
-    assert sum(map(len, blocks.values())) <= 2001 * watch.bytes_per_key
-    assert len(watch._evidence.of("officer-04", day, day)) == MOST_REMEMBERED
-    again = detector()
-    again.restore(blocks)
-    assert again.snapshot() == blocks
-
-
 def test_settings_that_do_not_go_together_are_refused() -> None:
     for wrong, cure in (
         ({"by": "unit", "over": "unit"}, "write agency or none"),
@@ -480,13 +308,3 @@ def test_settings_that_do_not_go_together_are_refused() -> None:
     ):
         with pytest.raises(msgspec.ValidationError, match=cure):
             msgspec.convert(wrong, HighCountSettings)
-
-
-def test_an_unreadable_state_is_refused() -> None:
-    watch = detector()
-    list(run(watch, honest(3)))
-    blocks = watch.snapshot()
-    with pytest.raises(ValueError, match="shared"):
-        detector().restore({**blocks, "shared": b"\xc1"})
-    with pytest.raises(ValueError, match="evidence"):
-        detector().restore({**blocks, "evidence/0/00000": b"\xc1"})

@@ -147,7 +147,7 @@ def judged(world: World, folder: Path, heard: Heard, scale: str, seed: int) -> S
             rows[baseline.name] = score(findings, size, truth, decoys, task.scenarios, task.budgets)
     result = Seed(
         scale, seed, 0.0, len(log.lines), scored, {task.name: task for task in every},
-        _as_shipped(world, heard, labels, traps, officer_days[1]),
+        _as_shipped(heard, labels, traps, officer_days[1]),
         _tails(world, folder, reference, counts["volume"][0], spans[0], seed),
         frozenset(name for stanza in heard.findings for name in (stanza, heard.functions[stanza])),
         skipped=skipped, below={stanza: heard.below(stanza, *spans[0]) for stanza in heard.findings},
@@ -210,7 +210,7 @@ def _series(world: World, log: Log) -> tuple[Counts, Floats]:
 
 
 def _as_shipped(
-    world: World, heard: Heard, labels: Sequence[Label], traps: Sequence[Label], officer_days: float
+    heard: Heard, labels: Sequence[Label], traps: Sequence[Label], officer_days: float
 ) -> Shipped:
     start = min((label.start for label in labels), default=None)
     if start is not None:

@@ -19,6 +19,8 @@ AREAS = {
 VALLEY = frozenset({"van-nuys", "west-valley", "north-hollywood", "foothill", "mission"})
 #: Areas with more staff than the others.
 LARGE_AREAS = {"central": 1.3, "wilshire": 1.6, "77th-street": 1.3}
+#: First day of the directive that ended the use of third-party services.
+BAN = date(2020, 11, 13)
 
 
 @dataclass(frozen=True)
@@ -170,8 +172,8 @@ def los_angeles() -> City:
         per_day=17.0,
         units=areas + specialists,
         feeds=feeds,
-        second_tool_until=date(2020, 11, 13),
-        outside_until=date(2020, 11, 13),
+        second_tool_until=BAN,
+        outside_until=BAN,
     )
 
 

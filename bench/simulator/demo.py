@@ -24,9 +24,6 @@ from bench.simulator.incidents import (
 from bench.simulator.seeds import generator
 from bench.simulator.world import World
 
-#: First day of the directive that ended the use of third-party services.
-BAN = date(2020, 11, 13)
-
 
 def demo(seed: int) -> World:
     """The demo's world, ready to be delivered."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from console.access.tables import AccountRow, LookUpRow
@@ -133,11 +133,3 @@ def habits(session: Session, now: datetime) -> list[Habit]:
     told = {one.account: one for one in unusual(weeks)}
     found = [Habit(name, own[-1], sum(own), told.get(name)) for name, own in weeks.items()]
     return sorted(found, key=lambda one: (one.unusual is None, -one.week, -one.weeks, one.account))
-
-
-def look_ups_today(session: Session, account_id: int, now: datetime) -> int:
-    """How many look-ups an account made in the last 24 hours."""
-    counted = select(func.count()).where(
-        LookUpRow.account_id == account_id, LookUpRow.at > now - timedelta(days=1)
-    )
-    return session.scalar(counted) or 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from datetime import datetime
 
@@ -11,6 +10,7 @@ from kafka.errors import KafkaError, OffsetOutOfRangeError
 from sqlalchemy import delete, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from console.background import Background
 from console.intake.taking import TOPICS, Taken, take
 from console.storage.engine import Store
 from console.storage.tables import Offset
@@ -24,24 +24,14 @@ WAIT_MS, AT_ONCE = 200, 500
 FIRST, LONGEST = 0.5, 30.0
 
 
-class Reader:
+class Reader(Background):
     """Reads from `start` to `stop`. It belongs to no consumer group: where it is stands in the store."""
 
     def __init__(self, store: Store, settings: Settings, now: Callable[[], datetime]) -> None:
+        super().__init__("intake")
         self._store, self._settings, self._now = store, settings, now
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
         self.problem: str | None = None
         """Why nothing comes at the moment, for the page that shows it."""
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End after the records that are being taken."""
-        self._stopping.set()
-        self._thread.join()
 
     def _run(self) -> None:
         pause = FIRST

@@ -7,7 +7,6 @@ registry that was made anew, or cut, is noticed.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from console.background import Background
 from console.storage import ledger, tables
 from console.storage.engine import Store
 from models.ledger import Entry, Kind, verify
@@ -79,25 +79,15 @@ def take_folder(store: Store, folder: Path, at: datetime) -> int:
         return take_registry(session, raw, at)
 
 
-class Following:
+class Following(Background):
     """Looks at the registry in a thread of its own, from `start` to `stop`."""
 
     def __init__(self, store: Store, folder: Path, now: Callable[[], datetime]) -> None:
+        super().__init__("registry")
         self._store, self._folder, self._now = store, folder, now
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="registry", daemon=True)
         self._seen: tuple[int, int] | None = None
         """Length and time of change of the file that was taken last."""
         self._said: str | None = None
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End."""
-        self._stopping.set()
-        self._thread.join()
 
     def look(self) -> None:
         """Take over what is new; what is wrong is said once."""

@@ -14,7 +14,7 @@ from console.storage import ledger
 from console.storage.tables import AlertRow, DecisionRow, Merge
 from console.storage.tables import Entry as LedgerRow
 from models.alert import SEVERITIES, Alert, encode_alert
-from models.decisions import Decision, Event, Seen, Work, fold, undoable
+from models.decisions import Decision, Event, Seen, Work, fold
 from models.grouping import Key, Span, incidents
 from models.ledger import Entry
 
@@ -218,8 +218,3 @@ def versions(session: Session, alert_id: str) -> list[tuple[datetime, Alert]]:
 def history(session: Session, alert_id: str) -> list[Event]:
     """All that happened to an alert, in order: versions that arrived and decisions."""
     return happened(ledger.about(session, alert_id))
-
-
-def undoable_now(session: Session, alert_id: str) -> tuple[Decision, ...]:
-    """The decisions about an alert that may be undone now."""
-    return undoable(history(session, alert_id))

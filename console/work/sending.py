@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from datetime import datetime
 
@@ -11,6 +10,7 @@ from kafka.errors import KafkaError
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from console.background import Background
 from console.storage.engine import Store
 from console.storage.tables import Outgoing
 from streams.exits import log
@@ -51,22 +51,12 @@ def flush(store: Store, send: Send, now: Callable[[], datetime]) -> int:
         sent += len(done)
 
 
-class Sender:
+class Sender(Background):
     """Sends in a thread of its own, from `start` to `stop`."""
 
     def __init__(self, store: Store, settings: Settings, now: Callable[[], datetime]) -> None:
+        super().__init__("decisions")
         self._store, self._settings, self._now = store, settings, now
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="decisions", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End after the message that is being sent."""
-        self._stopping.set()
-        self._thread.join()
 
     def _run(self) -> None:
         pause = EVERY

@@ -25,7 +25,8 @@ the engine feeds the open days through `observe` again.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
 
@@ -57,8 +58,8 @@ class Found(NamedTuple):
     finding: Finding
 
 
-class Detector(ABC):
-    """Base of the detectors that watch one agency. One instance serves one agency."""
+class _Declared(ABC):
+    """What detectors of agencies and of sources have in common: what they declare, and a state."""
 
     #: Name of the function in `config/detectors.yaml`; equals the file's name.
     function: ClassVar[str]
@@ -72,18 +73,42 @@ class Detector(ABC):
     #: Most bytes of state one key may take, stated and checked by the laws.
     bytes_per_key: ClassVar[int]
 
+    def __init__(self, name: str, settings: Settings) -> None:
+        self.name = name
+        self.settings = settings
+        #: To be told the p-values that `close` works out, whether or not they become findings.
+        self.p_values = PValues()
+
+    @abstractmethod
+    def snapshot(self) -> dict[str, bytes]:
+        """The state as named blocks; equal states give equal bytes."""
+
+    @abstractmethod
+    def restore(self, blocks: Mapping[str, bytes]) -> None:
+        """Take back what `snapshot` gave. Raises ValueError when a block is not readable."""
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Round what reads blocks in `restore`: raises ValueError with this detector's name where one is
+        missing or not readable."""
+        try:
+            yield
+        except (KeyError, ValueError) as error:
+            raise ValueError(f"state of detector {self.name} cannot be read: {error!r}") from error
+
+
+class Detector(_Declared):
+    """Base of the detectors that watch one agency. One instance serves one agency."""
+
     #: p-value up to which a finding of the fast lane can go out; the engine lowers it to keep the budget.
     line: float = 1.0
     #: What was said about trained models so far; kept and set by the engine, no part of the state.
     statements: tuple[Statement, ...] = ()
 
     def __init__(self, name: str, settings: Settings, reference: Reference, agency_id: str) -> None:
-        self.name = name
-        self.settings = settings
+        super().__init__(name, settings)
         self.reference = reference
         self.agency_id = agency_id
-        #: To be told the p-values that `close` works out, whether or not they become findings.
-        self.p_values = PValues()
 
     @property
     def about(self) -> EntityKind:
@@ -126,17 +151,9 @@ class Detector(ABC):
         """What else is to be counted of the last closed day, (name, label) -> number. Default: nothing."""
         return {}
 
-    @abstractmethod
-    def snapshot(self) -> dict[str, bytes]:
-        """The state as named blocks; equal states give equal bytes."""
-
     def changes(self) -> Mapping[str, bytes | None]:
         """As `snapshot`, but None may stand for a block that is as it was at the last call of `changes`."""
         return self.snapshot()
-
-    @abstractmethod
-    def restore(self, blocks: Mapping[str, bytes]) -> None:
-        """Take back what `snapshot` gave. Raises ValueError when a block is not readable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,24 +173,12 @@ class SourceDay:
     """The log was said to end in or before this day: nothing follows from what is not there."""
 
 
-class SourceDetector(ABC):
+class SourceDetector(_Declared):
     """Base of the detectors that ask whether a log is whole. One instance serves one source."""
 
-    function: ClassVar[str]
-    kind: ClassVar[Kind] = "anomaly"
-    version: ClassVar[int] = 1
-    settings_type: ClassVar[type[Settings]] = Settings
-    #: Settings that only judge or fade: whatever they are, state that was written under others stays what
-    #: it is. All others shape the state, which is refused when they change.
-    judging: ClassVar[frozenset[str]] = frozenset({"episode_days"})
-    bytes_per_key: ClassVar[int]
-
     def __init__(self, name: str, settings: Settings, source_id: str) -> None:
-        self.name = name
-        self.settings = settings
+        super().__init__(name, settings)
         self.source_id = source_id
-        #: As of `Detector`: one for each closed day that was judged, or more where days hold several.
-        self.p_values = PValues()
 
     def tick(self, complete_until: float, latest: float, latest_event: str) -> Finding | None:
         """Fast lane: time has passed. All searches before `complete_until` should have arrived;
@@ -189,13 +194,19 @@ class SourceDetector(ABC):
     def close(self, day: SourceDay) -> Iterable[Finding]:
         """Slow lane: a complete day. Days come in order, empty ones included."""
 
-    @abstractmethod
-    def snapshot(self) -> dict[str, bytes]:
-        """The state as named blocks; equal states give equal bytes."""
 
-    @abstractmethod
-    def restore(self, blocks: Mapping[str, bytes]) -> None:
-        """Take back what `snapshot` gave. Raises ValueError when a block is not readable."""
+def restore_each(detectors: Iterable[_Declared], blocks: Mapping[str, bytes]) -> None:
+    """Give every detector its blocks among `detector/NAME/BLOCK`; one without any is new, or had nothing to
+    keep, and stays as it was made. Raises ValueError, naming the detector."""
+    for detector in detectors:
+        prefix = f"detector/{detector.name}/"
+        own = {name[len(prefix) :]: block for name, block in blocks.items() if name.startswith(prefix)}
+        if not own:
+            continue
+        try:
+            detector.restore(own)
+        except ValueError as error:
+            raise ValueError(f"detector {detector.name}: {error}") from error
 
 
 __all__ = [
@@ -208,4 +219,5 @@ __all__ = [
     "Settings",
     "SourceDay",
     "SourceDetector",
+    "restore_each",
 ]

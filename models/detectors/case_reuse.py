@@ -264,11 +264,9 @@ class CaseReuse(Detector):
         self._reset()
         if not blocks:
             return
-        try:
+        with self.reading():
             self._learned = msgspec.msgpack.decode(blocks["learned"], type=_Learned)
             self._uses.restore(blocks)
-        except (KeyError, ValueError, msgspec.DecodeError) as error:
-            raise ValueError(f"state of detector {self.name} cannot be read: {error!r}") from error
 
 
 class _Account(NamedTuple):

@@ -267,11 +267,9 @@ class ManyRequesters(Detector):
         self._reset()
         if not blocks:
             return
-        try:
+        with self.reading():
             self._learned = msgspec.msgpack.decode(blocks["learned"], type=_Learned)
             self._visits.restore(blocks)
-        except (KeyError, ValueError, msgspec.DecodeError) as error:
-            raise ValueError(f"state of detector {self.name} cannot be read: {error!r}") from error
 
 
 def _places(labels: Ints, wanted: Ints) -> list[Ints]:

@@ -226,8 +226,6 @@ class PartialLoss(SourceDetector):
     def restore(self, blocks: Mapping[str, bytes]) -> None:
         """Take back what `snapshot` gave."""
         self._reset()
-        try:
+        with self.reading():
             self._state = msgspec.msgpack.decode(blocks["state"], type=_State)
             self._counts.restore(blocks)
-        except (KeyError, ValueError) as error:
-            raise ValueError(f"state of detector {self.name} cannot be read: {error!r}") from error

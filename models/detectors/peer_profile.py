@@ -191,10 +191,8 @@ class PeerProfile(Detector):
     def restore(self, blocks: Mapping[str, bytes]) -> None:
         """Take back what `snapshot` gave."""
         self._reset()
-        try:
+        with self.reading():
             state = msgspec.msgpack.decode(blocks["state"], type=_State)
             self._profiles.restore(blocks, state.week)
             self._past = PastScores(np.frombuffer(state.past, np.float64))
-        except (KeyError, ValueError) as error:
-            raise ValueError(f"state of detector {self.name} cannot be read: {error!r}") from error
         self._first_day = state.first_day

@@ -142,10 +142,8 @@ class PolicyClause(Detector):
         """Take back what `snapshot` gave."""
         self._breaches.clear()
         self._judged.clear()
-        try:
+        with self.reading():
             told = msgspec.msgpack.decode(blocks["told"], type=list[str]) if blocks else []
-        except (KeyError, msgspec.DecodeError) as error:
-            raise ValueError(f"state of detector {self.name} cannot be read: {error!r}") from error
         self._told = dict.fromkeys(told)
 
 

@@ -232,15 +232,13 @@ class Rare(Detector):
         self._reset()
         if not blocks:
             return
-        try:
+        with self.reading():
             self._origin, self._units, self._agency, self._check = msgspec.msgpack.decode(
                 blocks["shared"], type=tuple[int | None, dict[str, Habit], Habit, _Checked]
             )
             for name in sorted(blocks):
                 if name.startswith("requesters/"):
                     self._requesters |= msgspec.msgpack.decode(blocks[name], type=dict[str, Habit])
-        except (KeyError, msgspec.DecodeError) as error:
-            raise ValueError(f"state of detector {self.name} cannot be read: {error!r}") from error
 
 
 #: Hours of the day in six blocks of four.

@@ -290,7 +290,7 @@ class Repeated(Detector):
         self._reset()
         if not blocks:
             return
-        try:
+        with self.reading():
             self._first_day, raw = msgspec.msgpack.decode(blocks["learned"], type=tuple[int, bytes])
             self._reached = np.frombuffer(raw, np.float64).copy()
             days = [
@@ -303,8 +303,6 @@ class Repeated(Detector):
                 who, value, thing = (np.frombuffer(raw, np.uint64) for raw in digests)
                 uses = _Uses(np.full(len(who), day.number), np.frombuffer(at, np.float64), who, value, thing)
                 self._past[day.number] = _UsedOn(uses, day.events)
-        except (KeyError, ValueError, msgspec.DecodeError) as error:
-            raise ValueError(f"state of detector {self.name} cannot be read: {error!r}") from error
 
 
 class _Packed(Struct, array_like=True):

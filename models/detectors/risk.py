@@ -206,12 +206,10 @@ class Risk(Detector):
 
     def restore(self, blocks: Mapping[str, bytes]) -> None:
         """Take back what `snapshot` gave."""
-        try:
+        with self.reading():
             read = [
                 msgspec.msgpack.decode(blocks[name], type=dict[str, list[_Part]]) for name in sorted(blocks)
             ]
-        except msgspec.DecodeError as error:
-            raise ValueError(f"state of detector {self.name} cannot be read: {error!r}") from error
         self._parts = {who: parts for block in read for who, parts in block.items()}
 
 

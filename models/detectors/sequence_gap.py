@@ -138,7 +138,5 @@ class SequenceGap(SourceDetector):
 
     def restore(self, blocks: Mapping[str, bytes]) -> None:
         """Take back what `snapshot` gave."""
-        try:
+        with self.reading():
             self._state = msgspec.msgpack.decode(blocks["state"], type=_State)
-        except (KeyError, msgspec.DecodeError) as error:
-            raise ValueError(f"state of detector {self.name} cannot be read: {error!r}") from error

@@ -194,10 +194,8 @@ class TrainedProfile(PeerProfile):
     def restore(self, blocks: Mapping[str, bytes]) -> None:
         """Take back what `snapshot` gave."""
         super().restore(blocks)
-        try:
+        with self.reading():
             self._watched = msgspec.msgpack.decode(blocks["watched"], type=_Watched)
-        except (KeyError, msgspec.DecodeError) as error:
-            raise ValueError(f"state of detector {self.name} cannot be read: {error!r}") from error
 
 
 _pack = msgspec.msgpack.Encoder(order="deterministic").encode

@@ -236,13 +236,11 @@ class TwoPlaces(Detector):
         self._reset()
         if not blocks:
             return
-        try:
+        with self.reading():
             self._learned = msgspec.msgpack.decode(blocks["learned"], type=_Learned)
             for name in sorted(blocks):
                 if name.startswith("requesters/"):
                     self._requesters |= msgspec.msgpack.decode(blocks[name], type=dict[str, _Habit])
-        except (KeyError, msgspec.DecodeError) as error:
-            raise ValueError(f"state of detector {self.name} cannot be read: {error!r}") from error
 
 
 _pack = msgspec.msgpack.Encoder(order="deterministic").encode

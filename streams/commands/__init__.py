@@ -1,1 +1,1 @@
-"""One command a file; each has `register(app)`."""
+"""One command a file, or a folder where it has commands of its own; each has `register(app)`."""

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from models.ticking import EVERY_SECONDS
 from streams.exits import FAILURE, Stop
+from streams.options import Json
 from streams.textfile import Textfile, write_textfile
 from streams.whole_file import whole_file
 
@@ -73,7 +74,7 @@ def backtest(
         float, typer.Option(min=0.0, help="Seconds between two states that --resume can go on from.")
     ] = 30.0,
     textfile: Textfile = None,
-    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:  # fmt: skip
     """Judge years of events as the workers would, in as many processes as there are processors.
 

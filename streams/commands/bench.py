@@ -17,13 +17,13 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from streams.exits import FAILURE, Stop
+from streams.options import Json
 
 if TYPE_CHECKING:
     from bench.figures import Report
 
 console = Console(stderr=True)
 
-AsJson = Annotated[bool, typer.Option("--json", help="End with one JSON object.")]
 AsMarkdown = Annotated[bool, typer.Option("--markdown", help="Print the table for a page of the docs.")]
 
 
@@ -77,7 +77,7 @@ def command(bench: Callable[..., Report]) -> Callable[..., None]:
     signature = inspect.signature(bench, eval_str=True)
     added = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
-        for name, annotation in (("as_json", AsJson), ("as_markdown", AsMarkdown))
+        for name, annotation in (("as_json", Json), ("as_markdown", AsMarkdown))
     ]
     parameters = [*signature.parameters.values(), *added]
     run.__signature__ = signature.replace(parameters=parameters, return_annotation=None)  # type: ignore[attr-defined]
@@ -85,7 +85,7 @@ def command(bench: Callable[..., Report]) -> Callable[..., None]:
     return run
 
 
-def everything(as_json: AsJson = False, as_markdown: AsMarkdown = False) -> None:
+def everything(as_json: Json = False, as_markdown: AsMarkdown = False) -> None:
     """Every benchmark with its defaults; those that cannot be measured are named."""
     from bench import speed
     from bench.figures import markdown

@@ -20,6 +20,7 @@ from models.days import LocalDays
 from models.decoding import read
 from models.search import Search
 from streams.exits import FAILURE, Stop
+from streams.options import Config, Files, Json
 from streams.settings import load_settings
 from streams.whole_file import whole_file
 
@@ -40,13 +41,8 @@ def register(app: typer.Typer) -> None:
 
 
 def disparity(
-    files: Annotated[
-        list[Path],
-        typer.Option(
-            "--input", exists=True, dir_okay=False, readable=True, help="File of events; repeatable."
-        ),
-    ],
-    config: Annotated[Path | None, typer.Option(help="Folder of the configuration.")] = None,
+    files: Files,
+    config: Config = None,
     agency: Annotated[str | None, typer.Option(help="Only this agency_id.")] = None,
     denominators: Annotated[
         Path | None,
@@ -66,7 +62,7 @@ def disparity(
         float, typer.Option(min=1.0, max=10.0, help="How many times its share an area may have.")
     ] = 1.1,
     out: Annotated[Path | None, typer.Option(help="CSV of all weeks.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Print searches by area beside what was to be expected, week by week in the CSV.
 

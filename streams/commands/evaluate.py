@@ -23,6 +23,7 @@ from bench.scorecard import render, render_fairness, summary
 from models.alert import Alert, decode_alert
 from models.decisions import Decision, encode_decision
 from models.pseudonym import Pseudonyms
+from streams.options import Json
 from streams.whole_file import whole_file
 
 console = Console(stderr=True, width=None if sys.stderr.isatty() else 150)
@@ -62,7 +63,7 @@ def evaluate(
         Path | None,
         typer.Option(help="Write what staff who knew the labels would decide, for `feedback` and `tune`."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Show which incidents were caught, by what and how soon, and every false alert.
 

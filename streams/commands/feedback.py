@@ -14,6 +14,7 @@ from rich.table import Table
 
 from models.decisions import Disposition
 from streams.exits import FAILURE, Stop
+from streams.options import Config, Json
 from streams.settings import load_settings
 from streams.whole_file import whole_file
 
@@ -40,7 +41,7 @@ def feedback(
         list[Path] | None,
         typer.Option("--input", exists=True, dir_okay=False, help="Their searches, to try other settings."),
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="Folder of the configuration.")] = None,
+    config: Config = None,
     first: Annotated[
         datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day of the alerts (UTC).")
     ] = None,
@@ -48,7 +49,7 @@ def feedback(
         datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Day after the last (UTC).")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Where patches go, a YAML file.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:  # fmt: skip
     """Show the precision of each detector by what staff decided, with its 95% interval.
 

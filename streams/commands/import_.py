@@ -18,6 +18,7 @@ from models.pseudonym import Pseudonyms
 from streams.adapters import adapters
 from streams.adapters.base import Adapter, Given, WrongFormat
 from streams.importing import Summary, WrongEncoding, import_files
+from streams.options import Json
 
 console = Console(stderr=True)
 
@@ -48,7 +49,7 @@ def import_(
     rejects: Annotated[
         Path | None, typer.Option(help="Where refused rows are listed [OUT.rejects.jsonl].")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
+    as_json: Json = False,
     describe: Annotated[
         str | None, typer.Option(is_eager=True, callback=_describe, help="Explain a format and end.")
     ] = None,

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from models.ticking import CLOSE_AFTER_SECONDS, EVERY_SECONDS, Ticker
 from streams.exits import FAILURE, Stop
+from streams.options import Broker, Json
 from streams.produce import Delivery, Pace, Sender, TopicMissing, connect, outgoing, pump
 from streams.settings import load_settings
 from streams.survey import Survey, survey
@@ -32,7 +33,7 @@ def produce(
     files: Annotated[
         list[Path], typer.Argument(exists=True, dir_okay=False, readable=True, help="Files of events.")
     ],
-    broker: Annotated[str | None, typer.Option(help="Kafka brokers, HOST:PORT,...")] = None,
+    broker: Broker = None,
     config: Annotated[
         Path | None, typer.Option(help="Folder of the configuration: it declares sources.")
     ] = None,
@@ -58,7 +59,7 @@ def produce(
     unsent: Annotated[
         Path | None, typer.Option(help="Where lines go that the broker refuses [FILE.unsent].")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Send the lines of files to Kafka as they stand and wait until all are confirmed.
 

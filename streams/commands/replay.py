@@ -20,6 +20,7 @@ from models.alert import encode_alert
 from models.budget import BudgetSettings
 from models.ticking import CLOSE_AFTER_SECONDS, EVERY_SECONDS, Ticker
 from streams.exits import FAILURE, Stop
+from streams.options import Config, Files, Json
 from streams.replay import Replay, replay
 from streams.settings import load_settings
 from streams.survey import survey
@@ -35,14 +36,9 @@ def register(app: typer.Typer) -> None:
 
 
 def replay_command(
-    files: Annotated[
-        list[Path],
-        typer.Option(
-            "--input", exists=True, dir_okay=False, readable=True, help="File of events; repeatable."
-        ),
-    ],
+    files: Files,
     out: Annotated[Path, typer.Option(help="Where the alerts go, one JSON object a line.")],
-    config: Annotated[Path | None, typer.Option(help="Folder of the configuration.")] = None,
+    config: Config = None,
     close: Annotated[bool, typer.Option(help="Close every window at the end of the input.")] = True,
     tick_hours: Annotated[
         float, typer.Option(min=0.01, help="Hours of event time between two ticks.")
@@ -52,7 +48,7 @@ def replay_command(
         bool, typer.Option("--all", help="Write every version of every alert, withdrawn ones too.")
     ] = False,
     textfile: Textfile = None,
-    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Judge files of events as the workers would, and write the alerts that stand in the end.
 

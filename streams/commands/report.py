@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from streams.exits import FAILURE, Stop
+from streams.options import Config
 from streams.settings import load_settings
 from streams.whole_file import whole_file
 
@@ -27,7 +28,7 @@ def report(
     last: Annotated[datetime, typer.Option("--to", formats=DAY, help="Last local day.")],
     out: Annotated[Path, typer.Option(file_okay=False, help="Folder for the files.")],
     agency: Annotated[str | None, typer.Option(help="Only this agency_id.")] = None,
-    config: Annotated[Path | None, typer.Option(help="Folder of the configuration.")] = None,
+    config: Config = None,
     database: Annotated[str | None, typer.Option(help="The console's store, as a URL.")] = None,
 ) -> None:
     """Write report.html, report.pdf and report.csv: how many searches and alerts, and what came of them.

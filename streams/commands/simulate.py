@@ -14,6 +14,7 @@ from rich.table import Table
 from bench.simulator.generate import build
 from bench.simulator.generate import simulate as write_simulation
 from bench.simulator.targets import Target, targets
+from streams.options import Json
 
 SHIPPED = Path(__file__).parents[2] / "config"
 console = Console(stderr=True)
@@ -44,7 +45,7 @@ def simulate(
     report: Annotated[
         bool, typer.Option("--report", help="Compare the honest searches with real logs.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Write events.jsonl in arrival order, labels, decoys, roster, tools, calendar and sources.
 

@@ -8,14 +8,14 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from streams import exits
+from streams.options import Broker, Config, Json
 from streams.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ def register(app: typer.Typer) -> None:
 
 
 def state(
-    config: Annotated[Path | None, typer.Option(help="Folder of the configuration.")] = None,
-    broker: Annotated[str | None, typer.Option(help="Kafka brokers, HOST:PORT,...")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
+    config: Config = None,
+    broker: Broker = None,
+    as_json: Json = False,
 ) -> None:
     """Show the state of every partition: offsets, lag, size, oldest open window, last writer.
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streams import exits
+from streams.options import Broker
 from streams.settings import load_settings
 from streams.topics import TOPICS, admin_client, create, kafka_name, partition_count, survey
 
@@ -21,7 +22,7 @@ def register(app: typer.Typer) -> None:
     def topics(
         create_missing: Annotated[bool, typer.Option("--create", help="Create the missing ones.")] = False,
         check: Annotated[bool, typer.Option("--check", help="Only check, the default.")] = False,
-        broker: Annotated[str | None, typer.Option(help="Kafka brokers, HOST:PORT,...")] = None,
+        broker: Broker = None,
         as_json: Annotated[bool, typer.Option("--json", help="Last line is one JSON object.")] = False,
     ) -> None:
         """Compare the Kafka topics with what Probewatch needs; exit 1 where they differ."""

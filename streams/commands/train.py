@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import time
 from datetime import date
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from streams.exits import FAILURE, Stop
+from streams.options import Account, Config, Files, Json, ModelsFolder
 from streams.textfile import Textfile, write_textfile
 
 console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
@@ -23,10 +23,8 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    files: Annotated[
-        list[Path], typer.Option("--input", exists=True, dir_okay=False, help="File of events; repeatable.")
-    ],
-    by: Annotated[str, typer.Option("--as", help="Your account; it stands in the ledger.")],
+    files: Files,
+    by: Account,
     until: Annotated[
         str | None,
         typer.Option(
@@ -39,10 +37,10 @@ def train(
     stanza: Annotated[
         str, typer.Option(help="The stanza of config/detectors.yaml that it is for.")
     ] = "trained_profile",
-    config: Annotated[Path | None, typer.Option(help="Folder of the configuration.")] = None,
-    models: Annotated[Path | None, typer.Option(help="Folder of the models.")] = None,
+    config: Config = None,
+    models: ModelsFolder = None,
     textfile: Textfile = None,
-    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Fit a pipeline to the profiles of a log, calibrate it on later weeks, and register it as candidate.
 

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from streams.exits import FAILURE, Stop
+from streams.options import Alerts, Config, Decisions, Json, Labels, in_pairs
 from streams.textfile import Textfile, write_textfile
 from streams.whole_file import whole_file
 
@@ -34,20 +35,14 @@ def register(app: typer.Typer) -> None:
 def tune(
     stanza: Annotated[str, typer.Option(help="Name in detectors.yaml of what is tuned.")],
     budget: Annotated[float, typer.Option(min=0.0001, help="Alerts a day that staff can read of it.")],
-    config: Annotated[Path | None, typer.Option(help="Folder of the configuration.")] = None,
+    config: Config = None,
     files: Annotated[
         list[Path] | None,
         typer.Option("--input", exists=True, dir_okay=False, help="File of events; repeatable."),
     ] = None,
-    labels: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="labels.jsonl of the same searches.")
-    ] = None,
-    alerts: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="Alerts that were decided on.")
-    ] = None,
-    decisions: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="What staff decided, one object a line.")
-    ] = None,
+    labels: Labels = None,
+    alerts: Alerts = None,
+    decisions: Decisions = None,
     simulations: Annotated[
         list[Path] | None,
         typer.Option("--simulation", exists=True, file_okay=False, help="Folder of `simulate`; repeatable."),
@@ -59,7 +54,7 @@ def tune(
     jobs: Annotated[int | None, typer.Option(min=1, max=256, help="Processes [one a processor].")] = None,
     out: Annotated[Path, typer.Option(file_okay=False, help="Folder of the results.")] = Path("tuning"),
     textfile: Textfile = None,
-    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Search the declared ranges of a stanza's settings for those that tell most of the labels.
 
@@ -71,8 +66,7 @@ def tune(
         raise typer.BadParameter("give files with --input, or --simulation", param_hint="--input")
     if files and not labels and not decisions:
         raise typer.BadParameter("give --labels, or --alerts with --decisions", param_hint="--labels")
-    if bool(alerts) != bool(decisions):
-        raise typer.BadParameter("--alerts and --decisions belong together", param_hint="--decisions")
+    in_pairs(alerts, decisions)
     # Detectors and optuna load their mathematics, which other commands should not wait for.
     from analysis.labels import gathered
     from analysis.opening import open_subject

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from streams import exits, logs
+from streams.options import Broker, Config
 from streams.settings import load_settings, misspelled_variables
 
 
@@ -20,8 +20,8 @@ def register(app: typer.Typer) -> None:
         web_port: Annotated[
             int | None, typer.Option(help="Port of /metrics and health; 0 takes a free one.")
         ] = None,
-        config: Annotated[Path | None, typer.Option(help="Folder of the configuration.")] = None,
-        broker: Annotated[str | None, typer.Option(help="Kafka brokers, HOST:PORT,...")] = None,
+        config: Config = None,
+        broker: Broker = None,
     ) -> None:
         """Run a worker. Several share the partitions; each on one host needs its own --web-port.
 

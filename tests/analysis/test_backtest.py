@@ -207,7 +207,7 @@ def test_configurations_that_read_the_log_in_another_way_share_nothing(
     assert result.outcomes[1].standing.lines() == replayed(other, files).standing.lines()
 
 
-def test_sorted_input_gives_what_sorted_replay_gives(folder: Path, subject: Subject, tmp_path: Path) -> None:
+def test_sorted_input_gives_what_sorted_replay_gives(subject: Subject, tmp_path: Path) -> None:
     every = lines()
     halves = [tmp_path / "one.jsonl", tmp_path / "two.jsonl"]
     for place, half in enumerate(halves):

@@ -68,7 +68,7 @@ def judged(worker: Worker, number: int) -> None:
     )
 
 
-def serves(live: Live, worker: Worker, number: int) -> None:
+def serves(worker: Worker, number: int) -> None:
     """Wait until the worker has seen a statement."""
     said = re.compile(rf"model serves.*number\S*={number}\b")
     eventually(
@@ -92,12 +92,12 @@ def test_from_shadow_to_champion_and_back_without_a_restart(live: tuple[Live, Sh
     forest, mixture = shop.forest[:12], shop.mixture[:12]
     with kafka.worker(free_port()) as worker:
         wait_until_ready(worker, 40)
-        serves(kafka, worker, crown(shop, shop.forest, week(FIRST)))
+        serves(worker, crown(shop, shop.forest, week(FIRST)))
         number = send(kafka, 0, FIRST + 4)
         judged(worker, number)
 
         crown(shop, shop.mixture, week(FIRST + 4), only_shadow=True)
-        serves(kafka, worker, 6)
+        serves(worker, 6)
         number += send(kafka, FIRST + 4, SECOND)
         judged(worker, number)
         shadow = f'probewatch_shadow_alerts_total{{detector="{STANZA}"}}'
@@ -109,7 +109,7 @@ def test_from_shadow_to_champion_and_back_without_a_restart(live: tuple[Live, Sh
         say: dict[str, Any] = {"stanza": STANZA, "model": shop.mixture, "comparison": comparison}
         shop.registry.change("analyst-1", Change(action="asked", **say))
         entry, _ = shop.registry.change("reviewer-1", Change(action="approved", since=week(SECOND), **say))
-        serves(kafka, worker, entry.seq)
+        serves(worker, entry.seq)
         number += send(kafka, SECOND, THIRD)
         judged(worker, number)
 
@@ -131,7 +131,7 @@ def test_from_shadow_to_champion_and_back_without_a_restart(live: tuple[Live, Sh
             "reviewer-1",
             Change(action="rolled_back", stanza=STANZA, model=shop.mixture, since=week(THIRD)),
         )
-        serves(kafka, worker, entry.seq)
+        serves(worker, entry.seq)
         number += send(kafka, THIRD, 56, close=True)
         judged(worker, number)
         eventually(

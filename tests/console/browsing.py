@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyotp
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 
@@ -18,6 +20,7 @@ from console.access.tables import AccountRow
 from console.access.visits import Stage
 from console.settings import ConsoleSettings
 from console.storage.engine import Store
+from console.storage.ledger import entries
 from console.web.app import create_app
 
 with warnings.catch_warnings():  # it would rather have a successor of httpx
@@ -109,3 +112,20 @@ def add_one_of_each(app: FastAPI, roles: Iterable[Role] = Role) -> None:
     """An account for each role, called `ROLE-1`."""
     for role in roles:
         add_account(app, f"{role}-1", role)
+
+
+def set_up_factor(browser: Browser, clock: Clock) -> tuple[pyotp.TOTP, list[str]]:
+    """Scan the picture, type the first code; the app and the recovery codes."""
+    page = browser.get("/account/second-factor").text
+    key = re.search(r"Key: <code>([A-Z2-7 ]+)</code>", page)
+    assert key is not None
+    app = pyotp.TOTP(key[1].replace(" ", ""))
+    answer = browser.submit("/account/second-factor", {"code": app.at(clock()), "password": PASSWORD})
+    assert answer.status_code == 200, answer.text
+    return app, re.findall(r"<code>([a-z2-7]{4}(?:-[a-z2-7]{4}){3})</code>", answer.text)
+
+
+def told(app: FastAPI, kind: str) -> list[Any]:
+    """What the ledger says of a kind."""
+    with app.state.store.reading() as session:
+        return [entry.body for entry in entries(session) if entry.kind == kind]

@@ -1,4 +1,5 @@
-"""Stores for the tests of the console: migrated once, copied for each test; and a PostgreSQL of our own."""
+"""Stores for the tests of the console: migrated once, copied for each test; a console over one; and a
+PostgreSQL of our own."""
 
 from __future__ import annotations
 
@@ -10,10 +11,13 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import text
 
 from bench.postgres import Postgres, PostgresMissing
+from console.access.permissions import Role
 from console.storage.engine import Store, open_store
+from tests.console.browsing import Clock, add_account, make_console
 
 
 @pytest.fixture(scope="session")
@@ -57,8 +61,21 @@ def store(new_store: NewStore) -> Store:
     return new_store()
 
 
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def console(store: Store, tmp_path: Path, clock: Clock) -> FastAPI:
+    """With the account of a reviewer; a file that needs others has a console of its own."""
+    app = make_console(store, tmp_path, clock=clock)
+    add_account(app, "reviewer-1", Role.REVIEWER)
+    return app
+
+
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def postgres_server() -> Iterator[Postgres]:
     """A server that runs until the end of the session."""
     try:
         with Postgres() as running:

@@ -16,12 +16,7 @@ from console.access.passwords import LEAST, temporary, weakness
 from console.access.permissions import Role, fitting
 from console.storage.engine import Store
 from console.storage.ledger import entries
-from tests.console.browsing import PASSWORD, Browser, Clock, add_account, make_console
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+from tests.console.browsing import PASSWORD, Browser, Clock, add_account, make_console, set_up_factor
 
 
 @pytest.fixture
@@ -149,8 +144,6 @@ def test_a_new_password_from_an_administrator_replaces_the_old_one(
 
 
 def test_a_lost_second_factor_is_removed(console: FastAPI, administrator: Browser, clock: Clock) -> None:
-    from tests.console.test_login import set_up_factor
-
     reviewer = Browser(console)
     reviewer.log_in("reviewer-1")
     set_up_factor(reviewer, clock)

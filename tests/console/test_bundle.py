@@ -142,7 +142,7 @@ def test_the_changed_field_of_the_alert_is_named(bundle: list[bytes]) -> None:
     assert ("observed", 2) in {(fault.field, fault.line) for fault in faults}
 
 
-def test_another_head_is_noticed(bundle: list[bytes], template: Path) -> None:
+def test_another_head_is_noticed(bundle: list[bytes]) -> None:
     head = verify_bundle(bundle).head
     assert head is not None
     assert verify_bundle(bundle, head.digest).faults == ()

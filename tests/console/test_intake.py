@@ -14,17 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from console.intake.files import load_alerts
 from console.intake.taking import Taken, take
 from console.storage import ledger, standing
 from console.storage.engine import Store, make_engine
 from console.storage.tables import AlertRow, DecisionRow, Merge, Offset, RefusalRow, SearchRow
 from console.work.deciding import decide
 from models.alert import Alert, decode_alert, encode_alert
-from models.decisions import Action, NotAllowed
+from models.decisions import Action, NotAllowed, undoable
 from models.ledger import verify
 from models.packing import Packing, encode_pack
-from streams.exits import Stop
 from tests.console.alerts import AT, DAY, alert, search, versions
 
 
@@ -123,7 +121,7 @@ def work(session: Any, now: Any, data: st.DataObject) -> None:
     if action == "merge":
         fields["into"] = data.draw(st.sampled_from(ids))
     if action == "undo":
-        able = standing.undoable_now(session, about)
+        able = undoable(standing.history(session, about))
         fields["undoes"] = able[-1].decision_id if able else None
     actor = data.draw(st.sampled_from(["reviewer-1", "reviewer-2"]))
     try:
@@ -254,13 +252,3 @@ def test_incidents_grow_together(store: Store) -> None:
         take(session, taken([early, late, between]), AT)
     with store.reading() as session:
         assert {row.incident_id for row in session.scalars(select(AlertRow))} == {early.alert_id}
-
-
-def test_a_file_of_alerts_is_loaded_once(store: Store, tmp_path: Path) -> None:
-    file = tmp_path / "alerts.jsonl"
-    file.write_bytes(b"".join(encode_alert(alert(number)) + b"\n" for number in range(5)) + b"\n")
-    assert load_alerts(store, file, AT) == 5
-    assert load_alerts(store, file, AT) == 0
-    file.write_bytes(encode_alert(alert(9)) + b"\n{}\n")
-    with pytest.raises(Stop, match="line 2, is no alert"):
-        load_alerts(store, file, AT)

@@ -1,61 +1,21 @@
-"""Logging in: the steps, and what attackers try."""
+"""Logging in and out: the steps, the second factor, and how sessions end."""
 
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from statistics import median
-from typing import Any
 
-import pyotp
 import pytest
-from argon2 import PasswordHasher
 from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.access import accounts
-from console.access.passwords import Passwords
 from console.access.permissions import Role
 from console.access.places import own_path
 from console.access.visits import Stage
 from console.storage.engine import Store
-from console.storage.ledger import entries
-from tests.console.browsing import PASSWORD, Browser, Clock, add_account, make_console
-
-WRONG = "The name or the password is wrong."
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def console(store: Store, tmp_path: Path, clock: Clock) -> FastAPI:
-    app = make_console(store, tmp_path, clock=clock)
-    add_account(app, "reviewer-1", Role.REVIEWER)
-    return app
-
-
-def told(app: FastAPI, kind: str) -> list[Any]:
-    """What the ledger says of a kind."""
-    with app.state.store.reading() as session:
-        return [entry.body for entry in entries(session) if entry.kind == kind]
-
-
-def set_up_factor(browser: Browser, clock: Clock) -> tuple[pyotp.TOTP, list[str]]:
-    """Scan the picture, type the first code; the app and the recovery codes."""
-    page = browser.get("/account/second-factor").text
-    key = re.search(r"Key: <code>([A-Z2-7 ]+)</code>", page)
-    assert key is not None
-    app = pyotp.TOTP(key[1].replace(" ", ""))
-    answer = browser.submit("/account/second-factor", {"code": app.at(clock()), "password": PASSWORD})
-    assert answer.status_code == 200, answer.text
-    return app, re.findall(r"<code>([a-z2-7]{4}(?:-[a-z2-7]{4}){3})</code>", answer.text)
+from tests.console.browsing import PASSWORD, Browser, Clock, add_account, make_console, set_up_factor, told
 
 
 def test_the_right_password_opens_the_console(console: FastAPI) -> None:
@@ -127,9 +87,7 @@ def test_every_step_makes_a_new_token(console: FastAPI, clock: Clock) -> None:
         assert other.get("/account").headers["location"].startswith("/login")
 
 
-def test_a_copy_of_the_store_holds_no_token_password_or_secret(
-    console: FastAPI, clock: Clock, tmp_path: Path
-) -> None:
+def test_a_copy_of_the_store_holds_no_token_password_or_secret(console: FastAPI, clock: Clock) -> None:
     browser = Browser(console)
     browser.log_in("reviewer-1")
     app, codes = set_up_factor(browser, clock)
@@ -231,50 +189,6 @@ def test_a_password_from_somebody_else_is_changed_first_and_ends(console: FastAP
     assert Browser(console).log_in("viewer-2").status_code == 401
 
 
-def test_guessing_passwords_becomes_slow_and_then_goes_on(console: FastAPI, clock: Clock) -> None:
-    attacker = Browser(console)
-    answers = [attacker.log_in("reviewer-1", f"guess number {n} of many").status_code for n in range(7)]
-    assert answers == [401] * 5 + [429] * 2
-    for n in range(12):
-        clock.pass_by(minutes=15)
-        assert attacker.log_in("reviewer-1", f"guess number {n} of many").status_code == 401
-    waiting = attacker.log_in("reviewer-1", "guess")
-    assert waiting.status_code == 429 and int(waiting.headers["retry-after"]) <= 900
-    assert told(console, "account")[-1]["what"] == "slowed down after failed logins"
-    assert sum(one["what"].startswith("slowed") for one in told(console, "account")) == 1
-
-
-def test_the_right_password_does_not_help_whoever_must_wait(console: FastAPI, clock: Clock) -> None:
-    attacker = Browser(console)
-    for n in range(5):
-        attacker.log_in("reviewer-1", f"guess number {n}")
-    assert attacker.log_in("reviewer-1").status_code == 429
-    clock.pass_by(minutes=16)
-    assert attacker.log_in("reviewer-1").status_code == 303
-
-
-def test_an_attacker_cannot_lock_the_owner_out(console: FastAPI, clock: Clock) -> None:
-    owner, attacker = Browser(console), Browser(console, address="198.51.100.7")
-    owner.log_in("reviewer-1")
-    owner.submit("/logout")
-    for n in range(20):
-        attacker.log_in("reviewer-1", f"guess number {n}")
-        clock.pass_by(seconds=3)
-    assert attacker.log_in("reviewer-1", "guess").status_code == 429
-    assert owner.log_in("reviewer-1").status_code == 303
-
-
-def test_failures_of_a_whole_address_do_not_stop_a_browser_that_is_known(console: FastAPI) -> None:
-    """Everybody behind one proxy has one address."""
-    owner, attacker = Browser(console), Browser(console)
-    owner.log_in("reviewer-1")
-    owner.submit("/logout")
-    for n in range(40):
-        attacker.log_in(f"other-{n}", "password spraying")
-    assert Browser(console).log_in("reviewer-1").status_code == 429
-    assert owner.log_in("reviewer-1").status_code == 303
-
-
 def test_a_new_login_ends_the_session_that_the_browser_had(console: FastAPI) -> None:
     browser = Browser(console).enter("reviewer-1")
     old = browser.token
@@ -283,116 +197,6 @@ def test_a_new_login_ends_the_session_that_the_browser_had(console: FastAPI) -> 
     other = Browser(console)
     other.cookies.set("probewatch-session", old or "")
     assert other.get("/account").status_code == 303
-
-
-def test_a_stolen_mark_of_a_browser_gives_no_more_tries(console: FastAPI) -> None:
-    owner, attacker = Browser(console), Browser(console)
-    owner.log_in("reviewer-1")
-    attacker.cookies.set("probewatch-device", owner.cookies["probewatch-device"])
-    answers = [attacker.log_in("reviewer-1", f"guess number {n}").status_code for n in range(7)]
-    assert answers == [401] * 5 + [429] * 2
-
-
-def test_many_accounts_from_one_address_become_slow_too(console: FastAPI) -> None:
-    attacker = Browser(console)
-    answers = [attacker.log_in(f"reviewer-{n}", "password spraying").status_code for n in range(40)]
-    assert answers == [401] * 30 + [429] * 10
-    assert Browser(console, address="198.51.100.7").log_in("reviewer-1").status_code == 303
-
-
-def test_success_does_not_hide_the_failures_of_an_address(console: FastAPI) -> None:
-    attacker = Browser(console)
-    answers = []
-    for n in range(33):
-        answers.append(attacker.log_in(f"other-{n}", "password spraying").status_code)
-        attacker.log_in("reviewer-1")
-        attacker.submit("/logout")
-    assert answers[:29] == [401] * 29 and set(answers[31:]) == {429}
-
-
-def test_guessing_codes_becomes_slow_too(console: FastAPI, clock: Clock) -> None:
-    browser = Browser(console)
-    browser.log_in("reviewer-1")
-    set_up_factor(browser, clock)
-    attacker = Browser(console, address="198.51.100.7")
-    attacker.log_in("reviewer-1")
-    answers = [attacker.submit("/login/code", {"code": f"{n:06}"}).status_code for n in range(7)]
-    assert answers == [401] * 5 + [429] * 2
-
-
-def test_somebody_at_an_open_session_cannot_guess_the_password(console: FastAPI) -> None:
-    browser = Browser(console).enter("reviewer-1")
-    new = {"new": "seven storks on a chimney", "again": "seven storks on a chimney"}
-    answers = [
-        browser.submit("/account/password", {"old": f"guess {n}", **new}).status_code for n in range(7)
-    ]
-    assert answers == [422] * 5 + [429] * 2
-
-
-def ways_to_fail(app: FastAPI) -> dict[str, Callable[[Browser], Any]]:
-    add_account(app, "disabled-1", Role.REVIEWER)
-    add_account(app, "provider-1", Role.REVIEWER, password=None)
-    with app.state.store.writing() as session:
-        disabled = accounts.named(session, "disabled-1")
-        assert disabled is not None
-        accounts.disable(session, disabled, "administrator-1", app.state.now())
-    return {
-        "wrong password": lambda browser: browser.log_in("reviewer-1", "not the password"),
-        "unknown": lambda browser: browser.log_in("nobody-1", "not the password"),
-        "unknown, right": lambda browser: browser.log_in("nobody-1"),
-        "disabled": lambda browser: browser.log_in("disabled-1"),
-        "provider's": lambda browser: browser.log_in("provider-1"),
-        "odd": lambda browser: browser.log_in("' or 1=1 --", "' or 1=1 --"),
-        "long": lambda browser: browser.log_in("a" * 70_000, "b" * 70_000),
-        "none": lambda browser: browser.log_in("", ""),
-    }
-
-
-def test_no_answer_says_which_accounts_there_are(console: FastAPI) -> None:
-    """User enumeration by text, status, headers and cookies."""
-    seen = {}
-    for n, (way, fail) in enumerate(ways_to_fail(console).items()):
-        answer = fail(Browser(console, address=f"198.51.100.{n}"))
-        text = re.sub(
-            r'(name="csrf_token" value=)"\w+"|(id="name" name="name" value=)"[^"]*"', r"\1\2", answer.text
-        )
-        seen[way] = answer.status_code, text, sorted(answer.headers.keys()), WRONG in text
-    for way, what in seen.items():
-        assert what == seen["wrong password"], way
-    assert seen["unknown"][0] == 401 and seen["unknown"][3]
-
-
-def test_an_unknown_account_becomes_as_slow_as_a_known_one(console: FastAPI) -> None:
-    attackers = {
-        name: Browser(console, address=f"198.51.100.{n}") for n, name in enumerate(("reviewer-1", "nobody-1"))
-    }
-    answers = {
-        name: [attacker.log_in(name, f"guess {n}").status_code for n in range(8)]
-        for name, attacker in attackers.items()
-    }
-    assert answers["reviewer-1"] == answers["nobody-1"] == [401] * 5 + [429] * 3
-
-
-def test_no_time_says_which_accounts_there_are(console: FastAPI, clock: Clock) -> None:
-    """With a hash that takes 20 ms or so, an unknown account is not answered in less than half of that."""
-    passwords = console.state.passwords = Passwords(
-        PasswordHasher(time_cost=1, memory_cost=16_384, parallelism=1)
-    )
-    with console.state.store.writing() as session:
-        row = accounts.named(session, "reviewer-1")
-        assert row is not None
-        row.password = passwords.hash(PASSWORD)
-    taken: dict[str, list[float]] = {"reviewer-1": [], "nobody-1": []}
-    browser = Browser(console)
-    browser.get("/login")
-    for n in range(7):
-        for name, times in taken.items():
-            clock.pass_by(days=2)
-            begin = time.process_time()
-            assert browser.submit("/login", {"name": name, "password": f"guess {n}"}).status_code == 401
-            times.append(time.process_time() - begin)
-    known, unknown = (median(times) for times in taken.values())
-    assert 0.5 < unknown / known < 2.0
 
 
 def test_cookies_are_for_us_alone(store: Store, tmp_path: Path) -> None:

@@ -3,46 +3,32 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from random import Random
-from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
-from console.access.permissions import Role
 from console.report.counting import Period, agencies
 from console.report.figures import Figure, Report, make_report
-from console.report.files import files, one_report
 from console.report.kinds import large
 from console.report.pdf import pdf
 from console.report.static import html
 from console.report.tables import tidy
-from console.settings import ConsoleSettings
 from console.storage.engine import Store
-from console.storage.tables import AlertRow, SearchRow
-from models.detectors import settings_types
 from models.policy import Pack, Register
 from models.reference import Agency, Reference
 from models.suppression import Cell, Tables, cell
 from models.tools import Tool, ToolRegister
-from streams.__main__ import app as commands
-from streams.commands.config import SHIPPED
-from streams.configuration import Configuration, load
 from tests.attacker import Attacker
-from tests.console.browsing import Browser, add_account, make_console
 from tests.console.conftest import NewStore
+from tests.console.march import MARCH, add_alerts, add_searches
 
-MARCH = Period(date(2021, 3, 1), date(2021, 3, 31), "America/Los_Angeles")
-NOON = datetime(2021, 3, 10, 20, tzinfo=UTC)
 #: What somebody typed into fields that are free: a person's name, a formula, markup.
 TYPED = ("Jane Doe", "=1+1", "<script>alert(1)</script>")
 REFERENCE = Reference(
@@ -50,62 +36,6 @@ REFERENCE = Reference(
     tools=ToolRegister([Tool(tool="county", name="County system", aliases=("CNTY-1",))]),
     policy=Register([Pack(name="p", title="", jurisdiction="", purposes={"burglary": "", "robbery": ""})]),
 )
-
-
-def add_searches(store: Store, number: int, at: datetime = NOON, **fields: Any) -> None:
-    """So many equal searches, each by a requester of their own unless one is given."""
-    with store.writing() as session:
-        first = session.query(SearchRow).count()
-        for place in range(number):
-            known = {
-                "event_id": f"e{first + place}",
-                "event_time": at,
-                "source_id": "log",
-                "requester_id": f"r{place}",
-                "agency_id": "pd",
-                "unit_id": "patrol",
-                "tool": "county",
-                "gallery": "mugshots",
-                "purpose": "burglary",
-                "image_source": "cctv",
-                "record": b"",
-            }
-            session.add(SearchRow(**{**known, **fields}))
-
-
-def add_alerts(
-    store: Store, number: int, at: datetime = NOON, waited: float | None = None, **fields: Any
-) -> None:
-    """So many alerts, acknowledged after `waited` hours."""
-    with store.writing() as session:
-        first = session.query(AlertRow).count()
-        for place in range(number):
-            known = {
-                "alert_id": hashlib.blake2b(str(first + place).encode(), digest_size=16).hexdigest(),
-                "detector": "high_count",
-                "kind": "anomaly",
-                "entity_kind": "requester",
-                "entity": "requester-77",
-                "agency_id": "pd",
-                "window_start": at,
-                "window_end": at,
-                "first_seen": at,
-                "decided_at": at,
-                "status": "final",
-                "severity": "high",
-                "severity_rank": 3,
-                "score": 9.0,
-                "evidence_count": 1,
-                "explanation": "",
-                "detector_version": 1,
-                "config_digest": "",
-                "record": b"",
-                "arrived_at": at,
-                "changed_at": at,
-                "incident_id": "",
-                "acknowledged_at": None if waited is None else at + timedelta(hours=waited),
-            }
-            session.add(AlertRow(**{**known, **fields}))
 
 
 def report_of(store: Store, period: Period = MARCH, least: int = 5) -> Report:
@@ -363,128 +293,3 @@ def test_the_pdf_has_title_language_and_bookmarks_and_says_what_it_cannot_show(s
 def test_a_period_that_ends_before_it_begins_is_refused() -> None:
     with pytest.raises(ValueError, match="before it begins"):
         Period(date(2021, 3, 2), date(2021, 3, 1), "UTC")
-
-
-@pytest.fixture(scope="module")
-def shipped() -> Configuration:
-    return load(SHIPPED, SHIPPED, settings_types())
-
-
-def test_the_command_writes_three_files(store: Store, tmp_path: Path, shipped: Configuration) -> None:
-    add_searches(store, 20, agency_id="lapd", purpose="criminal_investigation")
-    add_searches(store, 20, agency_id="detroit-pd", purpose="violent_crime")
-    folder = tmp_path / "out"
-    days = ["--from", "2021-03-01", "--to", "2021-03-31"]
-    place = ["--out", str(folder), "--database", str(store.engine.url)]
-    done = CliRunner().invoke(commands, ["report", *days, *place])
-    assert done.exit_code == 0, done.output
-    assert {one.name for one in folder.iterdir()} == {"report.html", "report.pdf", "report.csv"}
-    with store.reading() as session:
-        made = files(session, shipped, ConsoleSettings(), MARCH.first, MARCH.last)
-    assert {one.name: one.read_bytes() for one in folder.iterdir()} == made
-    page = made["report.html"].decode()
-    assert "Los Angeles Police Department" in page and "(America/Detroit)" in page
-    ids = re.findall(r'\bid="([^"]+)"', page)
-    assert len(ids) == len(set(ids))
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (["--to", "2021-02-01"], "before it begins"),
-        (["--agency", "nobody"], "has nothing of nobody; it has pd"),
-        (["--database", "sqlite:////nowhere/console.sqlite"], "there is no store at"),
-        (["--out", "/proc/nowhere"], "cannot write /proc/nowhere"),
-    ],
-)
-def test_the_command_says_what_is_wrong(store: Store, tmp_path: Path, change: list[str], words: str) -> None:
-    add_searches(store, 9)
-    known = {
-        "--from": "2021-03-01",
-        "--to": "2021-03-31",
-        "--out": str(tmp_path / "out"),
-        "--database": str(store.engine.url),
-    }
-    known[change[0]] = change[1]
-    done = CliRunner().invoke(commands, ["report", *(part for pair in known.items() for part in pair)])
-    assert done.exit_code == 1 and words in done.output.replace("\n", "")
-    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
-
-
-def test_the_page_shows_the_figures_and_gives_the_files(
-    store: Store, tmp_path: Path, shipped: Configuration
-) -> None:
-    add_searches(store, 20, agency_id="lapd", purpose="criminal_investigation")
-    add_searches(store, 3, agency_id="lapd", purpose="at_risk_person")
-    app = make_console(store, tmp_path, configuration=shipped)
-    for role in (Role.VIEWER, Role.SUPERVISOR):
-        add_account(app, f"{role}-1", role, password=None)
-    viewer, maker = (Browser(app).enter(f"{role}-1") for role in (Role.VIEWER, Role.SUPERVISOR))
-    address = "?agency=lapd&from=2021-03-01&to=2021-03-31"
-    page = viewer.get(f"/figures{address}").text
-    assert "Searches by purpose" in page and "withheld" in page and "report.pdf" not in page
-    lines = viewer.get(f"/figures{address}&export=searches-purpose").text.splitlines()
-    assert "at risk person,withheld" in lines and "all,23" in lines
-    assert viewer.get(f"/figures/report.pdf{address}").status_code == 403
-    page = maker.get(f"/figures{address}").text
-    with store.reading() as session:
-        report = one_report(session, shipped, ConsoleSettings(), "lapd", MARCH.first, MARCH.last)
-    for kind, content in (
-        ("html", html([report]).encode()),
-        ("pdf", pdf([report])),
-        ("csv", tidy([report]).encode()),
-    ):
-        assert f"/figures/report.{kind}?" in page
-        answer = maker.get(f"/figures/report.{kind}{address}")
-        assert answer.content == content and "attachment" in answer.headers["content-disposition"]
-    assert maker.get("/figures/report.pdf?agency=x&from=2021-03-01&to=2021-03-02").status_code == 404
-    assert maker.get("/figures/report.csv?agency=lapd&from=2021-03-01&to=2021-02-02").status_code == 422
-
-
-def test_sorting_does_not_tell_where_a_withheld_count_lies(
-    store: Store, tmp_path: Path, shipped: Configuration
-) -> None:
-    add_searches(store, 20, agency_id="lapd", purpose="criminal_investigation")
-    add_searches(store, 9, agency_id="lapd", purpose="immigration")
-    add_searches(store, 3, agency_id="lapd", purpose="at_risk_person")
-    app = make_console(store, tmp_path, configuration=shipped)
-    add_account(app, "viewer-1", Role.VIEWER, password=None)
-    address = (
-        "/figures?agency=lapd&from=2021-03-01&to=2021-03-31&export=searches-purpose&searches-purpose.sort="
-    )
-    for order in ("c0", "-c0"):
-        rows = list(csv.reader(Browser(app).enter("viewer-1").get(address + order).text.splitlines()))[1:]
-        hidden = [words for words, count in rows[-2:] if count == "withheld"]
-        assert hidden == sorted(hidden) and len(hidden) == 2
-
-
-@pytest.mark.parametrize(
-    ("address", "words"),
-    [
-        ("", "Nothing has arrived yet"),
-        ("?from=2021-03-02&to=2021-03-01", "Nothing has arrived yet"),
-    ],
-)
-def test_the_page_of_an_empty_store_says_so(store: Store, tmp_path: Path, address: str, words: str) -> None:
-    app = make_console(store, tmp_path)
-    add_account(app, "viewer-1", Role.VIEWER, password=None)
-    assert words in Browser(app).enter("viewer-1").get(f"/figures{address}").text
-
-
-@pytest.mark.parametrize(
-    ("query", "words"),
-    [
-        ("from=2021-03-02&to=2021-03-01", "before it begins"),
-        ("from=yesterday", "Yesterday is no day"),
-        ("from=0001-01-01", "lies outside the years"),
-        ("", "1 February 2026 to 28 February 2026"),
-    ],
-)
-def test_the_page_says_what_is_wrong_with_a_period(
-    store: Store, tmp_path: Path, query: str, words: str
-) -> None:
-    add_searches(store, 9)
-    app = make_console(store, tmp_path)
-    add_account(app, "viewer-1", Role.VIEWER, password=None)
-    answer = Browser(app).enter("viewer-1").get(f"/figures?{query}")
-    assert answer.status_code == 200 and words in answer.text

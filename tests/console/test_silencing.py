@@ -141,6 +141,16 @@ def arrive(store: Store, *alerts: Alert) -> None:
         take_alerts(session, alerts, NOW)
 
 
+@pytest.fixture
+def silent(store: Store, silencer: Silencer, act: Act) -> Alert:
+    """An alert that somebody has explained."""
+    one = alert(1)
+    arrive(store, one)
+    act(one, "dispose", disposition="explained", text="a large case")
+    silencer.reconcile()
+    return one
+
+
 def test_what_is_closed_is_silent_in_the_name_of_who_closed_it(
     store: Store, alertmanager: Alertmanager, silencer: Silencer, act: Act
 ) -> None:
@@ -188,24 +198,19 @@ def test_a_snooze_is_silent_until_it_ends(
     assert alertmanager.active()[one.alert_id][1] == "snoozed: still"
 
 
-def test_an_undo_ends_it(store: Store, alertmanager: Alertmanager, silencer: Silencer, act: Act) -> None:
-    one = alert(1)
-    arrive(store, one)
-    act(one, "dispose", disposition="explained", text="a large case")
-    silencer.reconcile()
+def test_an_undo_ends_it(
+    store: Store, alertmanager: Alertmanager, silencer: Silencer, act: Act, silent: Alert
+) -> None:
     (told,) = _decisions(store)
-    act(one, "undo", undoes=told, text="was the wrong one")
+    act(silent, "undo", undoes=told, text="was the wrong one")
     silencer.reconcile()
     assert alertmanager.active() == {}
 
 
+@pytest.mark.usefixtures("silent")
 def test_an_alert_that_grows_is_heard_again(
-    store: Store, alertmanager: Alertmanager, silencer: Silencer, act: Act
+    store: Store, alertmanager: Alertmanager, silencer: Silencer
 ) -> None:
-    one = alert(1)
-    arrive(store, one)
-    act(one, "dispose", disposition="explained", text="a large case")
-    silencer.reconcile()
     arrive(store, alert(1, severity="critical", status="amended", evidence_count=40))
     silencer.reconcile()
     assert alertmanager.active() == {}
@@ -243,58 +248,40 @@ def test_one_that_is_refused_does_not_hold_up_the_others(
 
 
 def test_a_silence_that_cannot_be_ended_is_not_forgotten(
-    store: Store, alertmanager: Alertmanager, silencer: Silencer, act: Act
+    store: Store, alertmanager: Alertmanager, silencer: Silencer, act: Act, silent: Alert
 ) -> None:
-    one = alert(1)
-    arrive(store, one)
-    act(one, "dispose", disposition="explained", text="a large case")
-    silencer.reconcile()
     (known,) = alertmanager.silences
     alertmanager.silences["stuck"] = alertmanager.silences.pop(known)
     with store.writing() as session:
-        session.get_one(SilenceRow, one.alert_id).silence_id = "stuck"
+        session.get_one(SilenceRow, silent.alert_id).silence_id = "stuck"
     (told,) = _decisions(store)
-    act(one, "undo", undoes=told, text="was the wrong one")
+    act(silent, "undo", undoes=told, text="was the wrong one")
     with pytest.raises(httpx.HTTPStatusError):
         silencer.reconcile()
     alertmanager.silences["stuck"]["status"] = {"state": "expired"}
     silencer.reconcile()
     with store.reading() as session:
-        assert session.get(SilenceRow, one.alert_id) is None
+        assert session.get(SilenceRow, silent.alert_id) is None
 
 
 def test_a_silence_that_alertmanager_has_lost_comes_back(
-    store: Store, alertmanager: Alertmanager, silencer: Silencer, act: Act
+    alertmanager: Alertmanager, silencer: Silencer, silent: Alert
 ) -> None:
-    one = alert(1)
-    arrive(store, one)
-    act(one, "dispose", disposition="explained", text="a large case")
-    silencer.reconcile()
     alertmanager.silences.clear()
     silencer.reconcile(check=True)
-    assert set(alertmanager.active()) == {one.alert_id}
+    assert set(alertmanager.active()) == {silent.alert_id}
 
 
-def test_where_nothing_happened_nobody_is_asked(
-    store: Store, alertmanager: Alertmanager, silencer: Silencer, act: Act
-) -> None:
-    one = alert(1)
-    arrive(store, one)
-    act(one, "dispose", disposition="explained", text="a large case")
-    silencer.reconcile()
+@pytest.mark.usefixtures("silent")
+def test_where_nothing_happened_nobody_is_asked(alertmanager: Alertmanager, silencer: Silencer) -> None:
     asked = alertmanager.requests
     for _ in range(5):
         silencer.reconcile()
     assert alertmanager.requests == asked
 
 
-def test_a_restart_asks_for_nothing_twice(
-    store: Store, alertmanager: Alertmanager, silencer: Silencer, act: Act, clock: Clock
-) -> None:
-    one = alert(1)
-    arrive(store, one)
-    act(one, "dispose", disposition="explained", text="a large case")
-    silencer.reconcile()
+@pytest.mark.usefixtures("silent")
+def test_a_restart_asks_for_nothing_twice(store: Store, alertmanager: Alertmanager, clock: Clock) -> None:
     Silencer(store, alertmanager.url, clock, KEEP).reconcile()
     assert len(alertmanager.silences) == 1
 

@@ -18,12 +18,12 @@ from console.intake.reading import Reader
 from console.intake.taking import take_alerts
 from console.storage import ledger
 from console.storage.engine import Store
-from console.storage.standing import UnknownAlert, undoable_now
+from console.storage.standing import UnknownAlert, history
 from console.storage.tables import AlertRow, DecisionRow, Outgoing, SearchRow
 from console.work.deciding import Overtaken, Told, decide
 from console.work.sending import Sender, flush
 from models.alert import encode_alert
-from models.decisions import NotAllowed
+from models.decisions import NotAllowed, undoable
 from models.stage import Message
 from streams.broker import EmbeddedBroker
 from streams.settings import load_settings
@@ -87,7 +87,7 @@ def test_a_merge_joins_incidents_and_its_undo_parts_them(filled: Store) -> None:
     with filled.reading() as session:
         assert len(set(session.scalars(select(AlertRow.incident_id)))) == 1
     with filled.writing() as session:
-        (merge,) = undoable_now(session, TWO.alert_id)
+        (merge,) = undoable(history(session, TWO.alert_id))
         decide(session, TWO.alert_id, "undo", "reviewer-2", AT, undoes=merge.decision_id, text="two stories")
     with filled.reading() as session:
         assert len(set(session.scalars(select(AlertRow.incident_id)))) == 2

@@ -25,19 +25,11 @@ from streams.settings import Settings
 from streams.state import Identity, Snapshot, assemble
 from streams.topics import TOPICS, create
 from tests.delivery.toy import Toy
+from tests.live import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTITIONS = 2
 SESSION = 4
-
-
-def eventually(what: Callable[[], bool], message: str, seconds: float = 40.0) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if what():
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"not within {seconds:g} s: {message}")
 
 
 def _when_coordinated(ask: Callable[[], Any], seconds: float = 20.0) -> Any:

@@ -17,7 +17,8 @@ from streams.app import ProbewatchApp
 from streams.broker import EmbeddedBroker
 from streams.settings import Settings
 from streams.state import StateError
-from tests.delivery.cluster import Broker, Deployment, Worker, eventually, log_lines
+from tests.delivery.cluster import Broker, Deployment, Worker, log_lines
+from tests.live import eventually
 
 
 def keys(count: int) -> list[str]:

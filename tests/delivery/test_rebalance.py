@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 
-from tests.delivery.cluster import SESSION, Deployment, Worker, eventually, log_lines
+from tests.delivery.cluster import SESSION, Deployment, Worker, log_lines
+from tests.live import eventually
 
 
 def opened(worker: Worker) -> list[int]:

@@ -16,9 +16,10 @@ import pytest
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
 
-from tests.delivery.cluster import ROOT, Deployment, eventually
+from tests.delivery.cluster import ROOT, Deployment
 from tests.kafka.cluster import Cluster
 from tests.kafka.secured import PASSWORD, USER, Authority, forbid, grant
+from tests.live import eventually
 
 pytestmark = pytest.mark.kafka
 

@@ -1,0 +1,75 @@
+"""The registry that the commands work on, opened; and how they end when there is something to cure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+from rich.console import Console
+
+from streams.exits import FAILURE, Stop
+
+if TYPE_CHECKING:
+    from analysis.registry.changes import Models
+    from analysis.registry.registry import Registry
+
+T = TypeVar("T")
+console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+
+Digest = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="Its digest, how that begins, or the state of the only one in it."),
+]
+
+
+@dataclass
+class Shelf:
+    """The registry of a folder, and the models as they stand."""
+
+    registry: Registry
+    models: Models
+
+    @property
+    def folder(self) -> Path:
+        """Where the models lie."""
+        return self.registry.folder
+
+    def digest(self, given: str) -> str:
+        """The whole digest that somebody means. Raises Unknown when it is of none, or of several."""
+        from analysis.registry.writing import full_digest
+
+        found = [one.digest for one in self.models.by_digest.values() if one.state == given]
+        return found[0] if len(found) == 1 else full_digest(found or list(self.models.by_digest), given)
+
+
+def opened(models: Path | None) -> Shelf:
+    """The shelf in a folder, or in that of the settings; a damaged one ends the command."""
+    from analysis.registry.registry import Registry
+    from streams.settings import load_settings
+
+    def work() -> Shelf:
+        registry = Registry(load_settings(models_dir=models).models_dir)
+        return Shelf(registry, registry.models())
+
+    return said(work)
+
+
+def said(work: Callable[[], T]) -> T:
+    """What the work gives; what its user can cure ends the command with a sentence."""
+    from analysis.registry.changes import NotAllowed
+    from analysis.registry.registry import Damaged
+    from analysis.registry.writing import Unknown
+    from analysis.training.comparing import NothingHeldOut
+    from models.serving import ArtefactRefused
+    from streams.configuration import ConfigurationError
+
+    try:
+        return work()
+    except (
+        Stop, ConfigurationError, NotAllowed, Damaged, Unknown, NothingHeldOut, ArtefactRefused, OSError,
+    ) as error:  # fmt: skip
+        console.print(str(error), style="red")
+        raise typer.Exit(FAILURE) from None
