@@ -375,6 +375,19 @@ def test_mistakes_are_reported_at_their_place(
         assert line.startswith(start)
 
 
+def test_the_same_badge_in_two_agencies_is_two_people(tmp_path: Path) -> None:
+    rows = ["4711,lapd,central,2020-01-01\n", "4711,elsewhere,harbor,2020-01-01\n"]
+    digests = set()
+    for order in (rows, rows[::-1]):
+        roster = "".join(["requester_id,agency_id,unit_id,valid_from\n", *order])
+        configuration = load_with(tmp_path, roster__csv=roster)
+        digests.add(configuration.digest)
+        day = date(2021, 1, 1).toordinal()
+        homes = [configuration.reference.roster.of(one).at("4711", day) for one in ("lapd", "elsewhere")]
+        assert [home and home.unit_id for home in homes] == ["central", "harbor"]
+    assert len(digests) == 1
+
+
 def test_mistakes_in_several_files_are_reported_together(tmp_path: Path) -> None:
     bad = GOOD | {
         "agencies.yaml": "agencies:\n  - agency: x\n",
