@@ -56,12 +56,17 @@ def records(
         begin = end + 1
 
 
-def _header(line: str, wanted: Mapping[str, tuple[str, ...]]) -> tuple[str, dict[str, int], int]:
+def check_line_ends(line: str) -> None:
+    """Raises WrongFormat for a line that holds others, which end with a carriage return alone."""
     if "\r" in line.rstrip("\r\n"):
         raise WrongFormat(
             "its lines end with a carriage return alone, as on old Macs; write them anew, for instance with: "
             "tr '\\r' '\\n'"
         )
+
+
+def _header(line: str, wanted: Mapping[str, tuple[str, ...]]) -> tuple[str, dict[str, int], int]:
+    check_line_ends(line)
     known = {_plain(other): name for name, others in wanted.items() for other in (name, *others)}
     best: tuple[str, dict[str, int], int] = (",", {}, 0)
     for separator in ",;\t|":
