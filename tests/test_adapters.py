@@ -1,5 +1,6 @@
 """Outside logs to events: every trap of the formats, and no row lost."""
 
+import gzip
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -309,6 +310,12 @@ def test_other_encodings_are_told_with_line_and_cure(tmp_path: Path) -> None:
     wide = tmp_path / "wide.csv"
     wide.write_bytes(USER_HEADER.encode("utf-16"))
     assert "UTF-16" in run("--adapter", "alpr-user-audit", wide, "--out", out)[1]
+    packed = tmp_path / "log.csv.gz"
+    packed.write_bytes(gzip.compress(USER_HEADER.encode()))
+    assert "unpack it first" in run("--adapter", "alpr-user-audit", packed, "--out", out)[1]
+    code, output, _ = run("--adapter", "alpr-user-audit", latin, "--out", tmp_path / "no" / "events.jsonl")
+    assert code == 1
+    assert output.strip() == f"{tmp_path / 'no'}: there is no such folder"
     old = tmp_path / "old.csv"
     old.write_bytes(USER_HEADER.replace("\n", "\r").encode() + b"u1,p1,2025-06-18 01:00:00,1,theft\r")
     code, output, _ = run("--adapter", "alpr-user-audit", old, "--out", out)
