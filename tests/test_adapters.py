@@ -255,6 +255,9 @@ def test_one_search_in_the_logs_of_two_organisations_is_taken_once(tmp_path: Pat
     )  # fmt: skip
     assert (code, said["taken"]) == (0, 2)
     assert len({each.event_id for each in events(out)}) == 2
+    code, _, said = run("--adapter", "alpr-organization-audit", tmp_path / "two.csv", "--out", out)
+    assert (code, said["taken"], said["refused"]) == (1, 1, 1)
+    assert "import with a key of pseudonyms" in (tmp_path / "events.jsonl.rejects.jsonl").read_text()
 
 
 def test_the_facts_of_a_log_are_worked_out() -> None:
