@@ -363,6 +363,15 @@ detectors:
             ],
         ),
         ("calendar.csv", 'date,agency_id\n"2020-01-01,lapd\n', ["calendar.csv:2:1: cannot be read"]),
+        ("tools.yaml", "# cut off\n", ["tools.yaml: holds nothing; remove the file to take the shipped one"]),
+        (
+            "agencies.yaml",
+            "agencies:\n  - {agency_id: a, timezone: PST}\n",
+            [
+                "agencies.yaml:2:30: agencies[0].timezone: unknown time zone 'PST'; "
+                "write it like America/Los_Angeles",
+            ],
+        ),
         ("agencies.yml", "agencies: []\n", ["agencies.yml: is not read, did you mean agencies.yaml?"]),
     ],
 )
