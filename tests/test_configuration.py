@@ -363,6 +363,14 @@ detectors:
             ],
         ),
         ("calendar.csv", 'date,agency_id\n"2020-01-01,lapd\n', ["calendar.csv:2:1: cannot be read"]),
+        (
+            "sources.yaml",
+            "sources:\n  - {source_id: a, agency_id: b, lateness_hours: 1e1, idle_hours: 20}\n",
+            [
+                "sources.yaml:2:50: sources[0].lateness_hours: Expected `float`, got `str`; "
+                "YAML wants a point in it, as in 1.0e-3"
+            ],
+        ),
         ("tools.yaml", "# cut off\n", ["tools.yaml: holds nothing; remove the file to take the shipped one"]),
         (
             "agencies.yaml",
