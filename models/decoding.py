@@ -14,7 +14,9 @@ from operator import attrgetter
 import msgspec
 from msgspec import Struct
 
+from models.fields import FIELDS
 from models.search import MAX_CLOCK_LEAD, MAX_EVENT_BYTES, Refusal, Search, Tick
+from models.spelling import did_you_mean
 
 
 class _CloudEvent(Struct):
@@ -46,6 +48,13 @@ _IDENTITIES = (
 _TIMES = ("event_time", "ingest_time", "incident_time")
 _TIMES_OF = tuple(map(attrgetter, _TIMES))
 FIRST_YEAR, LAST_YEAR = 2000, 2099
+#: What the first bytes of something else look like, and what to do.
+SIGNS = (
+    (b"\x1f\x8b", "it is compressed with gzip: unpack it first"),
+    (b"PK\x03\x04", "it is a ZIP or Excel file: unpack it, or save it as text"),
+    (b"\xff\xfe", "it is UTF-16: save it as UTF-8"),
+    (b"\xfe\xff", "it is UTF-16: save it as UTF-8"),
+)
 
 
 def decode(raw: bytes, arrival: float | None) -> Search | Tick | Refusal:
@@ -79,7 +88,9 @@ def read(raw: bytes) -> Search | Tick | Refusal:
         return _refusal(str(error))
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         return Refusal(
-            reason="broken_json", detail=f"not a JSON object in UTF-8: {error}; send one object per message"
+            reason="broken_json",
+            detail=f"not a JSON object in UTF-8: {error}; "
+            + next((cure for sign, cure in SIGNS if raw.startswith(sign)), "send one object per message"),
         )
     # JSON can hold a forbidden character only escaped, as DEL, or beyond ASCII: most messages do not.
     if (b"\\" in raw or b"\x7f" in raw or not raw.isascii()) and (fault := _forbidden(search)):
@@ -223,5 +234,22 @@ def _refusal(message: str) -> Refusal:
     return Refusal(
         reason="wrong_type" if wrong else "out_of_range",
         field=path or None,
-        detail=f"{path or 'message'}: {said}",
+        detail=f"{path or 'message'}: {said}{_cure(path, said)}",
     )
+
+
+def _cure(path: str, said: str) -> str:
+    """What to do about a value that does not fit its field; empty where the sentence says it already."""
+    field = FIELDS.get(path)
+    if field is None:
+        return "; send one object per message" if "`object`" in said else ""
+    if "length >= 1" in said or said.endswith("got `null`"):
+        # A blank would have to mean that nothing was recorded, and then there is nothing to send.
+        return "; it must be filled in" if field.required else "; leave the field out when there is nothing"
+    if "enum" in said:
+        return did_you_mean(said.split("'")[1].casefold(), field.values)
+    if "RFC3339" in said or "`datetime`" in said:
+        return "; write it as 2020-05-31T19:04:00Z"
+    if "regex" in said:
+        return "; write it as 2020-05-31"
+    return ""

@@ -29,6 +29,7 @@ class Field(NamedTuple):
     kind: Literal["text", "number", "truth", "time"]
     values: frozenset[str]
     wide: bool
+    required: bool = False
 
 
 def is_missing(value: object) -> bool:
@@ -43,18 +44,18 @@ def _describe_fields() -> dict[str, Field]:
     for field in described.fields:
         union = field.type.types if isinstance(field.type, inspect.UnionType) else (field.type,)
         kind = next(t for t in union if not isinstance(t, inspect.NoneType))
-        name = field.encode_name
+        name, needed = field.encode_name, field.required
         match kind:
             case inspect.LiteralType(values=values):
-                known[name] = Field(name, "text", frozenset(str(value) for value in values), False)
+                known[name] = Field(name, "text", frozenset(str(value) for value in values), False, needed)
             case inspect.StrType():
-                known[name] = Field(name, "text", frozenset(), name not in _NARROW)
+                known[name] = Field(name, "text", frozenset(), name not in _NARROW, needed)
             case inspect.BoolType():
-                known[name] = Field(name, "truth", frozenset(), False)
+                known[name] = Field(name, "truth", frozenset(), False, needed)
             case inspect.DateTimeType():
-                known[name] = Field(name, "time", frozenset(), True)
+                known[name] = Field(name, "time", frozenset(), True, needed)
             case _:
-                known[name] = Field(name, "number", frozenset(), True)
+                known[name] = Field(name, "number", frozenset(), True, needed)
     return known
 
 

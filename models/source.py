@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from operator import attrgetter, itemgetter
-from typing import Literal
+from typing import Literal, NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -32,9 +32,15 @@ Verdict = Literal["accepted", "late", "duplicate", "conflict"]
 NEVER = float("-inf")
 
 
-#: An accepted search: event_time in epoch seconds, event_id, source_sequence, and a check sum of
-#: what must not differ in a repeat.
-_Taken = tuple[float, str, int | None, int]
+class _Taken(NamedTuple):
+    """An accepted search: event_time in epoch seconds, event_id, source_sequence, a check sum of what
+    must not differ in a repeat, and whether a hot list or a batch made it."""
+
+    at: float
+    event_id: str
+    sequence: int | None
+    check: int
+    automatic: bool = False
 
 
 class _State(Struct, array_like=True):
@@ -110,7 +116,9 @@ class SourceLog:
         self._seen[event_id] = check
         if not self._today_from <= at < self._today_until:
             self._turn(at)
-        self._today.append((at, event_id, search.source_sequence, check))
+        self._today.append(
+            _Taken(at, event_id, search.source_sequence, check, search.search_type != "manual")
+        )
         if at > state.latest:
             state.ended = False
             state.second, state.latest, state.latest_event = state.latest, at, event_id
@@ -190,7 +198,7 @@ class SourceLog:
         rows.sort()
         self._touched.add(number)
         self._today_until = self._today_from
-        times, event_ids, sequences, _ = zip(*rows, strict=True) if rows else ((), (), (), ())
+        times, event_ids, sequences, _, automatic = zip(*rows, strict=True) if rows else ((),) * 5
         for event_id in event_ids:
             del self._seen[event_id]
         day = SourceDay(
@@ -202,6 +210,7 @@ class SourceLog:
             event_ids=event_ids,
             sequences=sequences,
             ended=self._state.ended and self._days.end(number) > self._state.latest,
+            automatic=automatic,
         )
         alerts: list[Alert] = []
         named = [Reporter.of(detector) for detector in self._detectors]
@@ -242,7 +251,7 @@ class SourceLog:
                 if name.startswith("day/"):
                     opened = msgspec.msgpack.decode(block, type=list[_Taken])
                     self._open[int(name[4:])] = opened
-                    self._seen.update((event_id, check) for _, event_id, _, check in opened)
+                    self._seen.update((taken.event_id, taken.check) for taken in opened)
             self._book.restore(blocks["book"])
         except (KeyError, msgspec.DecodeError) as error:
             raise ValueError(f"state of source {self.source_id!r} cannot be read: {error!r}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
@@ -46,33 +47,38 @@ class OpenDay(Growing):
     def fresh(self, part: Table) -> Ints | None:
         """The rows of `part` that are not here yet; None stands for all of them.
 
-        Two logs may tell of one search: it is the same when id, requester and time agree. That two
+        Two logs may tell of one search: it is the same when all agrees but what is each log's own. Where
+        they contradict one another both are kept, so that it does not matter which came first. That two
         searches of different people share an id is chance.
         """
         ids = part.event_ids
         if self._rows.keys().isdisjoint(ids) and len(set(ids)) == len(ids):
             return None
         times = part.times.tolist()
-        seen: set[tuple[str, str, float]] = set()
+        seen: dict[tuple[str, str, float], list[int]] = {}
         found = []
         for row, event_id in enumerate(ids):
             told = (event_id, part.value("requester_id", row), times[row])
-            if told not in seen and not self._has(*told):
+            before = seen.setdefault(told, [])
+            others = [*((part, other) for other in before), *((self, other) for other in self._alike(*told))]
+            if not others or _substance(part.search(row)) not in [
+                _substance(table.search(other)) for table, other in others
+            ]:
                 found.append(row)
-            seen.add(told)
+                before.append(row)
         return np.array(found, np.int64)
 
-    def _has(self, event_id: str, requester_id: str, at: float) -> bool:
+    def _alike(self, event_id: str, requester_id: str, at: float) -> list[int]:
+        """The rows with this id, requester and time."""
         first = self._rows.get(event_id)
         if first is None:
-            return False
+            return []
 
         def is_it(row: int) -> bool:
             return bool(self.times[row] == at) and self.value("requester_id", row) == requester_id
 
-        return is_it(first) or any(
-            is_it(row) for row in range(first + 1, len(self)) if self.event_ids[row] == event_id
-        )
+        later = (row for row in range(first + 1, len(self)) if self.event_ids[row] == event_id)
+        return [row for row in (first, *later) if is_it(row)]
 
 
 class Arrivals(NamedTuple):
@@ -127,7 +133,7 @@ def grouped(column: Column, rows: Ints) -> Groups:
 class Day(Table):
     """A closed local day of one agency: complete, free of repeats, in canonical order.
 
-    The order is (event_time, event_id, requester_id), so that what is made of a day depends on the
+    The order is (event_time, event_id, requester_id, source_id), so that what is made of a day depends on the
     set of its searches alone. `number` is `date.toordinal()`, `start` and `end` are epoch
     seconds; a day is 23, 24 or 25 hours long.
     """
@@ -201,14 +207,26 @@ class Day(Table):
         return self.once(("by", name), lambda: grouped(self.column(name), np.flatnonzero(manual(self))))
 
 
+#: What is each log's own, and what two logs that tell of one search must agree in.
+_substance = attrgetter(
+    *(
+        name
+        for name in Search.__struct_fields__
+        if name not in ("source_id", "source_sequence", "ingest_time")
+    )
+)
+
+
 def _canonical(searches: Table) -> Ints:
     order = np.argsort(searches.times, kind="stable")
     times = searches.times[order]
     if not np.any(times[1:] == times[:-1]):
         return order
-    who, codes = searches.column("requester_id")
-    rows = zip(searches.times.tolist(), searches.event_ids, map(who.__getitem__, codes.tolist()), strict=True)
-    keys = list(rows)
+    named = [
+        map(values.__getitem__, codes.tolist())
+        for values, codes in (searches.column("requester_id"), searches.column("source_id"))
+    ]
+    keys = list(zip(searches.times.tolist(), searches.event_ids, *named, strict=True))
     return np.array(sorted(range(len(keys)), key=keys.__getitem__), np.int64)
 
 

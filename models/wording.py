@@ -31,11 +31,13 @@ def day_text(day: int) -> str:
 
 
 def figure(value: float) -> str:
-    """A count or a mean, to two significant digits below ten.
+    """A count or a mean, to two significant digits below ten, and never in powers of ten.
 
-    >>> figure(1.234), figure(12.34), figure(3.0), figure(0.0123)
-    ('1.2', '12', '3', '0.012')
+    >>> figure(1.234), figure(12.34), figure(3.0), figure(0.0123), figure(0.0000945)
+    ('1.2', '12', '3', '0.012', 'under 0.0001')
     """
+    if 0 < value < 1e-4:
+        return "under 0.0001"
     if value == int(value) or abs(value) >= 10:
         return f"{value:,.0f}"
     return f"{value:.2g}"

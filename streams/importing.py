@@ -6,9 +6,11 @@ import codecs
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from errno import ENOENT
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from models.decoding import SIGNS
 from models.search import Search, encode_search
 from streams.adapters.base import Adapter, Problem, WrongFormat
 from streams.survey import sorted_lines
@@ -41,6 +43,8 @@ def import_files(adapter: Adapter, files: Sequence[Path], out: Path, rejects: Pa
     Raises OSError, WrongFormat and WrongEncoding, each naming the file.
     """
     summary = Summary()
+    if not out.parent.is_dir():
+        raise FileNotFoundError(ENOENT, "there is no such folder", str(out.parent))
     rejects.unlink(missing_ok=True)
     # Beside `out`, where there is room for it; a device has no beside.
     place = out.parent if out.is_file() or not out.exists() else None
@@ -77,6 +81,9 @@ def text_lines(file: Path) -> Iterator[str]:
     with file.open("rb", buffering=1 << 20) as stream:
         for number, line in enumerate(stream, 1):
             if number == 1:
+                for sign, cure in SIGNS[:2]:
+                    if line.startswith(sign):
+                        raise WrongEncoding(f"{file} is no text: {cure}")
                 if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
                     raise WrongEncoding(
                         f"{file} is UTF-16; save it as UTF-8, for instance with: iconv -f UTF-16 -t UTF-8"

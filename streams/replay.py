@@ -6,7 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from models.alert import Alert
+from models.ingest import DeadLetter
 from models.pipeline import Pipeline, Standing
 from models.stage import Message
 from models.ticking import Ticker
@@ -27,6 +30,8 @@ class Replay:
     refused: list[Message] = field(default_factory=list)
     late: list[Message] = field(default_factory=list)
     lines: int = 0
+    first_refused: str | None = None
+    """The first line that was refused: its file, its number in there, and what is wrong."""
 
 
 def replay(
@@ -46,6 +51,8 @@ def replay(
     """
     result = Replay()
     batch: list[bytes] = []
+    places: list[tuple[Path | None, int]] = []
+    read = pipeline.position[0]
     pending: list[list[Message]] = []
 
     def note(said: list[Message]) -> None:
@@ -53,22 +60,35 @@ def replay(
         result.refused += (message for message in said if message.topic == "searches.refused")
         result.late += (message for message in said if message.topic == "searches.late")
 
+    def locate(said: list[Message]) -> None:
+        letter = next((message for message in said if message.topic == "searches.refused"), None)
+        if letter is not None and result.first_refused is None:
+            told = msgspec.json.decode(letter.value, type=DeadLetter)
+            file, line = places[told.source_offset - read]
+            result.first_refused = f"{file}, line {line}: {told.detail}"
+
     def settle() -> None:
         if watch is not None and pending:
             note(pending.pop() + pipeline.noted(watch.output()))
 
     def flush() -> None:
+        nonlocal read
         if watch is None:
-            note(pipeline.feed(batch))
+            said = pipeline.feed(batch)
+            note(said)
         else:
             packs, said = pipeline.take(batch)
             settle()
             watch.hand_over(packs)
             pending.append(said)
+        locate(said)
+        read += len(batch)
         batch.clear()
+        places.clear()
 
     for item in outgoing(files, ticker, close=close, in_order=in_order):
         batch.append(item.value)
+        places.append((item.file, item.line))
         result.lines += item.file is not None
         if len(batch) >= AT_ONCE:
             flush()

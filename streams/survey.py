@@ -77,8 +77,7 @@ class Survey:
             return None
         return (
             f"{self.displaced:,} searches come up to {self.displacement / 3600:,.0f} hours after later ones: "
-            "they will count as late. Use --sort to take each file by event_time; put the logs of several "
-            "sources into one file first."
+            "they may come too late to be counted. Use --sort to take all files by event_time."
         )
 
 

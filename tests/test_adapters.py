@@ -1,5 +1,6 @@
 """Outside logs to events: every trap of the formats, and no row lost."""
 
+import gzip
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -126,12 +127,23 @@ def test_times_that_are_none_are_refused(text: str) -> None:
 def test_tables_bear_other_separators_headers_and_broken_rows() -> None:
     lines = ["\n", "ID;Search  Time\r\n", 'a;"x\r\n', '""y"""\r\n', "\r\n", "b\r\n", 'c;"open\n', "d;e\n"]
     found = list(records(lines, {"id": (), "when": ("search_time",)}, ("id", "when")))
-    assert found[0] == Row(2, {"id": "a", "when": 'x\r\n"y"'})
-    assert [problem.line for problem in found[1:] if isinstance(problem, Problem)] == [5, 6]
+    assert found[0] == Row(3, {"id": "a", "when": 'x\r\n"y"'})
+    assert [problem.line for problem in found[1:] if isinstance(problem, Problem)] == [6, 7]
     with pytest.raises(WrongFormat, match="when are missing"):
         list(records(["id,other\n"], {"id": (), "when": ()}, ("id", "when")))
     with pytest.raises(WrongFormat, match="empty"):
         list(records([], {"id": ()}, ("id",)))
+
+
+def test_a_quote_within_a_cell_is_a_letter() -> None:
+    lines = ["id,when\n", "a,5'10\" tall\n", "b,x\n", 'c,6" knife\n', '"d","1""2,\n', '3"\n', ',"e"\n']
+    assert list(records(lines, {"id": (), "when": ()}, ("id", "when"))) == [
+        Row(2, {"id": "a", "when": "5'10\" tall"}),
+        Row(3, {"id": "b", "when": "x"}),
+        Row(4, {"id": "c", "when": '6" knife'}),
+        Row(5, {"id": "d", "when": '1"2,\n3'}),
+        Row(7, {"id": "", "when": "e"}),
+    ]
 
 
 def test_a_quote_that_is_never_closed_costs_a_bounded_number_of_lines() -> None:
@@ -243,6 +255,9 @@ def test_one_search_in_the_logs_of_two_organisations_is_taken_once(tmp_path: Pat
     )  # fmt: skip
     assert (code, said["taken"]) == (0, 2)
     assert len({each.event_id for each in events(out)}) == 2
+    code, _, said = run("--adapter", "alpr-organization-audit", tmp_path / "two.csv", "--out", out)
+    assert (code, said["taken"], said["refused"]) == (1, 1, 1)
+    assert "import with a key of pseudonyms" in (tmp_path / "events.jsonl.rejects.jsonl").read_text()
 
 
 def test_the_facts_of_a_log_are_worked_out() -> None:
@@ -298,6 +313,17 @@ def test_other_encodings_are_told_with_line_and_cure(tmp_path: Path) -> None:
     wide = tmp_path / "wide.csv"
     wide.write_bytes(USER_HEADER.encode("utf-16"))
     assert "UTF-16" in run("--adapter", "alpr-user-audit", wide, "--out", out)[1]
+    packed = tmp_path / "log.csv.gz"
+    packed.write_bytes(gzip.compress(USER_HEADER.encode()))
+    assert "unpack it first" in run("--adapter", "alpr-user-audit", packed, "--out", out)[1]
+    code, output, _ = run("--adapter", "alpr-user-audit", latin, "--out", tmp_path / "no" / "events.jsonl")
+    assert code == 1
+    assert output.strip() == f"{tmp_path / 'no'}: there is no such folder"
+    old = tmp_path / "old.csv"
+    old.write_bytes(USER_HEADER.replace("\n", "\r").encode() + b"u1,p1,2025-06-18 01:00:00,1,theft\r")
+    code, output, _ = run("--adapter", "alpr-user-audit", old, "--out", out)
+    assert code == 2
+    assert "carriage return" in output
     assert not out.exists()
     assert list(tmp_path.glob(".*")) == []
 

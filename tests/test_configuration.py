@@ -291,6 +291,23 @@ detectors:
             ],
         ),
         ("calendar.csv", 'date,agency_id\n"2020-01-01,lapd\n', ["calendar.csv:2:1: cannot be read"]),
+        (
+            "sources.yaml",
+            "sources:\n  - {source_id: a, agency_id: b, lateness_hours: 1e1, idle_hours: 20}\n",
+            [
+                "sources.yaml:2:50: sources[0].lateness_hours: Expected `float`, got `str`; "
+                "YAML wants a point in it, as in 1.0e-3"
+            ],
+        ),
+        ("tools.yaml", "# cut off\n", ["tools.yaml: holds nothing; remove the file to take the shipped one"]),
+        (
+            "agencies.yaml",
+            "agencies:\n  - {agency_id: a, timezone: PST}\n",
+            [
+                "agencies.yaml:2:30: agencies[0].timezone: unknown time zone 'PST'; "
+                "write it like America/Los_Angeles",
+            ],
+        ),
         ("agencies.yml", "agencies: []\n", ["agencies.yml: is not read, did you mean agencies.yaml?"]),
     ],
 )
@@ -301,6 +318,19 @@ def test_mistakes_are_reported_at_their_place(
     assert len(found) == len(expected), found
     for line, start in zip(found, expected, strict=True):
         assert line.startswith(start)
+
+
+def test_the_same_badge_in_two_agencies_is_two_people(tmp_path: Path) -> None:
+    rows = ["4711,lapd,central,2020-01-01\n", "4711,elsewhere,harbor,2020-01-01\n"]
+    digests = set()
+    for order in (rows, rows[::-1]):
+        roster = "".join(["requester_id,agency_id,unit_id,valid_from\n", *order])
+        configuration = load_with(tmp_path, roster__csv=roster)
+        digests.add(configuration.digest)
+        day = date(2021, 1, 1).toordinal()
+        homes = [configuration.reference.roster.of(one).at("4711", day) for one in ("lapd", "elsewhere")]
+        assert [home and home.unit_id for home in homes] == ["central", "harbor"]
+    assert len(digests) == 1
 
 
 def test_mistakes_in_several_files_are_reported_together(tmp_path: Path) -> None:

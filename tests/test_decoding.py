@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -68,6 +69,27 @@ def test_a_truncated_search_is_broken_wherever_it_is_cut() -> None:
 
 def test_bytes_that_are_not_utf8_are_refused() -> None:
     assert refused(raw().replace(b"robbery", b"robb\xe9ry"))[0] == "broken_json"
+
+
+@pytest.mark.parametrize(
+    ("message", "cure"),
+    [
+        (raw(case_number=""), "case_number: Expected `str` of length >= 1; leave the field out when"),
+        (raw(search_type=None), "leave the field out when there is nothing"),
+        (raw(requester_id=""), "it must be filled in"),
+        (raw(image_source="CCTV"), "did you mean cctv?"),
+        (raw(image_source='it\'s a "drone"'), "known are body_worn, booking"),
+        (raw(event_time="31/05/2020 19:04"), "write it as 2020-05-31T19:04:00Z"),
+        (raw(event_time=1622487840), "write it as 2020-05-31T19:04:00Z"),
+        (raw(training_expires_on="31.5.2020"), "write it as 2020-05-31"),
+        (b"[" + raw() + b"]", "send one object per message"),
+        (gzip.compress(raw()), "compressed with gzip: unpack it first"),
+        (raw().decode().encode("utf-16"), "it is UTF-16: save it as UTF-8"),
+    ],
+)
+def test_a_refusal_says_what_to_do(message: bytes, cure: str) -> None:
+    found = decode(message, None)
+    assert isinstance(found, Refusal) and cure in found.detail
 
 
 @pytest.mark.parametrize("field", REQUIRED)

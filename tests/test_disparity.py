@@ -115,6 +115,42 @@ def test_the_command_takes_denominators_and_says_what_is_missing(log: Path, tmp_
     assert told.exit_code == 1 and "no denominator above 0 for: harbor, hollywood" in told.output
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("area,denominator\ncentral,nan\n", "people.csv:2: denominator must be a number, not nan"),
+        ("# a\narea,denominator\nx,1\nx,2\n", "people.csv:4: x is listed twice"),
+        ("area,denominator\nx,100,5\n", "people.csv:2: 3 cells where the header has 2 columns"),
+        ("area;denominator\nx;1\n", "people.csv: expected the columns area,denominator, found area;denom"),
+        ("", "people.csv: expected the columns area,denominator, found nothing"),
+    ],
+)
+def test_denominators_that_say_nothing_are_refused(log: Path, tmp_path: Path, text: str, said: str) -> None:
+    people = tmp_path / "people.csv"
+    people.write_text(text)
+    told = CliRunner().invoke(app, ["disparity", "--input", str(log), "--denominators", str(people)])
+    assert told.exit_code == 1 and said in " ".join(told.output.split())
+    people.write_bytes(b"area,denominator\ncentr\xe4l,1\n")
+    told = CliRunner().invoke(app, ["disparity", "--input", str(log), "--denominators", str(people)])
+    assert told.exit_code == 1 and "people.csv: is not UTF-8" in told.output
+
+
+def test_no_search_is_left_out_without_a_word(log: Path, tmp_path: Path) -> None:
+    marked = tmp_path / "marked.jsonl"
+    marked.write_bytes(b"\xef\xbb\xbf" + log.read_bytes() + b'\n\n{}\n{"event_id":\n')
+    people = tmp_path / "people.csv"
+    people.write_bytes(b"\xef\xbb\xbfarea,denominator\r\ncentral,1\r\nhollywood,1\r\nharbor,2\r\n")
+    command = ["disparity", "--input", str(marked), "--denominators", str(people)]
+    told = CliRunner().invoke(app, command)
+    assert told.exit_code == 0, told.output
+    assert "2 lines left out" in told.output
+    assert "0 of 5,096 searches name no area" in told.output
+    told = CliRunner().invoke(app, [*command, "--agency", "nobody"])
+    assert told.exit_code == 1 and "the input has no search of nobody" in told.output
+    told = CliRunner().invoke(app, [*command, "--from", "2022-02-01", "--to", "2022-01-01"])
+    assert told.exit_code == 2 and "before --from" in told.output
+
+
 def test_a_log_that_does_not_reach_back_is_refused(log: Path) -> None:
     told = CliRunner().invoke(app, ["disparity", "--input", str(log), "--from", "2021-03-01"])
     assert told.exit_code == 1 and "8 whole weeks before the report" in told.output

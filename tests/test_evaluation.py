@@ -192,6 +192,21 @@ def test_officer_days_are_those_served_within_the_span(tmp_path: Path) -> None:
         officer_days(path, date(2020, 6, 1), date(2020, 6, 11))
 
 
+def test_a_roster_is_read_as_the_configuration_reads_it(tmp_path: Path) -> None:
+    path = tmp_path / "roster.csv"
+    short = "# people\nrequester_id,agency_id, unit_id,valid_from\n\ns1 ,lapd, central,2010-01-01\n"
+    path.write_text(short, encoding="utf-8-sig", newline="\r\n")
+    span = date(2020, 6, 1), date(2020, 6, 11)
+    assert officer_days(path, *span) == 10
+    assert fairness(path, [alert(entity="s1")], *span)["unit"].groups["central"].alerts == 1
+    path.write_text(short.replace("2010", "10"))
+    with pytest.raises(ValueError, match=r"roster\.csv:4"):
+        officer_days(path, *span)
+    path.write_text("who,when\ns1,2010-01-01\n")
+    with pytest.raises(ValueError, match="the columns requester_id, unit_id, valid_from are missing"):
+        officer_days(path, *span)
+
+
 def test_the_table_shows_each_incident_and_the_totals() -> None:
     evaluation = evaluate([alert(), alert(alert_id="a2", entity="s7")], [BURST, BREACH], decoys=[TRAP])
     console = Console(width=140)
@@ -247,6 +262,9 @@ def test_the_command_ends_with_one_json_object(tmp_path: Path) -> None:
     found = json.loads(result.stdout.splitlines()[-1])
     assert (found["caught"], found["incidents"], found["false_alerts"]) == (2, 2, 0)
     assert found["false_alert_ratio"]["tenure"] is None
+
+    backwards = CliRunner().invoke(app, [*arguments, "--from", "2021-01-01", "--to", "2020-01-01"])
+    assert backwards.exit_code == 2 and "before --from" in backwards.output
 
     (tmp_path / "config").mkdir()
     stanza = "detectors:\n  policy:\n    function: policy_clause\n"

@@ -109,6 +109,20 @@ def in_time(searches: list[Search]) -> list[bytes]:
     return [encode_search(one) for one in sorted(searches, key=lambda one: one.event_time)]
 
 
+def test_two_logs_that_contradict_one_another_are_both_believed_whichever_comes_first() -> None:
+    one = [search(day * DAY, f"{day}", source_id="feed", tool="LACRIS") for day in range(1, 20)]
+    same = [search(day * DAY, f"{day}", source_id="mobile", tool="LACRIS") for day in range(1, 20)]
+    other = [search(day * DAY, f"{day}", source_id="mobile", tool="banned") for day in range(1, 20)]
+    chosen = [sensitive("policy_clause")]
+    ends = [tick(40, source, end=True) for source in SOURCES]
+    told = [
+        standing([*in_time(first), *in_time(second), *ends], pipeline(chosen=chosen))
+        for first, second in ((one, other), (other, one), (one, same), ([], other))
+    ]
+    assert told[0] == told[1] == told[3] != []
+    assert told[2] == []
+
+
 def test_a_declared_source_that_stops_is_told_by_ticks_alone() -> None:
     through = pipeline(["feed"], [sensitive("silence", alpha=1e-4)])
     found = Standing()

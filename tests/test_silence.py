@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from models.alert import Finding
 from models.detectors.base import SourceDay
 from models.detectors.silence import HOUR, Silence, SilenceSettings
 from models.p_values import BOUNDS
@@ -49,3 +50,30 @@ def test_a_silence_is_counted_once_when_it_is_over() -> None:
 
 def test_nothing_is_counted_before_there_is_a_history() -> None:
     assert not watched(0.4, 28) and watched(0.4, 30)
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_a_hot_list_that_ends_leaves_no_silence_but_a_log_of_nothing_else_does(by_hand: bool) -> None:
+    detector, chance = Silence("silence", SilenceSettings(), "feed"), Random(5)
+    told: list[Finding | None] = []
+    for number in range(120):
+        hours = [hour for hour in range(8, 20) if chance.random() < 0.2] if by_hand and number != 102 else []
+        looked_up = list(range(24)) if 80 <= number < 100 else []
+        made = sorted(
+            [(hour * HOUR + 60.0, False) for hour in hours] + [(hour * HOUR, True) for hour in looked_up]
+        )
+        times = tuple(number * DAY + at for at, _ in made)
+        ids = tuple(f"{at}" for at in times)
+        told += detector.close(
+            SourceDay(
+                "feed",
+                number,
+                number * DAY,
+                (number + 1) * DAY,
+                times,
+                (None,) * len(ids),
+                ids,
+                automatic=tuple(automatic for _, automatic in made),
+            )  # fmt: skip
+        )
+    assert bool(told) is not by_hand

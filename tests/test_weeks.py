@@ -81,3 +81,19 @@ def test_state_comes_back_as_it_was() -> None:
         assert (mine is None) == (its is None)
         if mine is not None and its is not None:
             assert np.array_equal(mine.p_values(low=True), its.p_values(low=True))
+
+
+def test_a_tool_that_was_tried_a_few_times_owes_nothing_to_the_one_that_all_use() -> None:
+    rng = np.random.default_rng(8)
+    names, tried, again = ("busy", "tried", "again"), (278, 328), (*range(274, 282), *range(324, 330))
+    weeks = Weeks((1, 4, 13), LAG, 26.0, peers=False)
+    least = 1.0
+    for number in range(70 * 7):
+        counts = np.array([rng.poisson(1.2), number in tried, number in again], np.int64)
+        used = np.flatnonzero(counts)
+        rows = weeks.enter([names[place] for place in used], [""] * len(used))
+        told = weeks.close(FIRST + number, rows, counts[used])
+        if told is not None and len(weeks) == 3:
+            others = [weeks.rows[name] for name in names[1:]]
+            least = min(least, told.p_values(low=True)[:, others].min(), weeks.pauses()[2][others].min())
+    assert least > 5e-5

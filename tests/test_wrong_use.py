@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import stat
@@ -92,6 +93,31 @@ def test_replay_onto_a_full_disk_is_one_clear_line(tmp_path: Path, full: Path) -
     events = tmp_path / "events.jsonl"
     events.write_bytes(b"\n".join(LINES[:60]) + b"\n")
     one_clear_line(command("replay", "--input", events, "--out", full), full)
+
+
+def test_replay_tells_of_every_line_that_it_did_not_count(tmp_path: Path) -> None:
+    early, late, out = tmp_path / "early.jsonl", tmp_path / "late.jsonl", tmp_path / "alerts"
+    line = (
+        b'{"event_id":"%s-%d","event_time":"2023-01-%02dT10:00:00Z","source_id":"%s","requester_id":"r",'
+        b'"agency_id":"a","unit_id":"u","tool":"t","gallery":"g","purpose":"p","image_source":"cctv"}\n'
+    )
+    early.write_bytes(b"".join(line % (b"A", day, day, b"A") for day in range(1, 29)) + b"\n{}\n")
+    late.write_bytes(b"".join(line % (b"B", day, day, b"B") for day in range(1, 4)))
+    done = command("replay", "--input", early, "--input", late, "--out", out, "--json")
+    said = " ".join(done.stderr.split())
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert (told["accepted"], told["late"], told["after_close"], told["refused"]) == (31, 0, 3, 1)
+    assert "3 of the accepted came after their agency's day had closed" in said
+    assert len((tmp_path / "alerts.late").read_bytes().splitlines()) == 3
+    assert "may come too late to be counted. Use --sort" in said
+    assert f"The first that was refused: {early}, line 30: the required field event_id is missing" in said
+    told = json.loads(
+        command("replay", "--input", early, "--input", late, "--sort", "--out", out, "--json").stdout
+    )
+    assert told["after_close"] == 0
+    done = command("backtest", "--input", early, "--input", late, "--out", tmp_path / "test", "--json")
+    assert json.loads(done.stdout.splitlines()[-1])["after_close"] == 3
+    assert "3 searches came too late to be counted" in " ".join(done.stderr.split())
 
 
 def test_import_onto_a_full_disk_is_one_clear_line(tmp_path: Path, full: Path) -> None:

@@ -42,6 +42,11 @@ class Told:
         """What became of the lines."""
         return {name: self.result.outcomes[0].count(name) for name in COUNTS}
 
+    @property
+    def after_close(self) -> int:
+        """How many of the accepted came after their agency's day had closed, and were not counted."""
+        return self.result.outcomes[0].count("after_close")
+
 
 def summary(told: Told) -> dict[str, Any]:
     """One object for a program."""
@@ -52,6 +57,7 @@ def summary(told: Told) -> dict[str, Any]:
     return {
         "lines": told.result.lines,
         **told.counts,
+        "after_close": told.after_close,
         "agencies": len(told.result.agencies),
         "configurations": [
             {
@@ -83,6 +89,11 @@ def html(told: Told) -> str:
         + ", ".join(f"{number:,} {name}" for name, number in counts.items())
         + "."
     ]
+    if told.after_close:
+        lead.append(
+            f"{told.after_close:,} of the accepted came after their agency's day had closed and were not "
+            "counted."
+        )
     lead += [
         f"{name} (configuration {one.subject.digest}): {plural(len(one.alerts), 'alert')}."
         for name, one in zip(told.names, told.result.outcomes, strict=True)

@@ -19,7 +19,7 @@ from msgspec import inspect as types
 from models.search import Search
 from models.spelling import did_you_mean
 from streams.adapters.base import Problem, WrongFormat
-from streams.adapters.table import records
+from streams.adapters.table import check_line_ends, records
 from streams.documentation.tables import fields
 from streams.importing import text_lines
 
@@ -30,6 +30,12 @@ Row = tuple[int, bytes]
 
 _encode = msgspec.json.Encoder().encode
 _FIELDS = {field.name: field for field in fields(Search)}
+#: Fields that are whole numbers.
+_WHOLE = frozenset(
+    name
+    for name, field in _FIELDS.items()
+    if any(isinstance(one, types.IntType) for one in getattr(field.type, "types", (field.type,)))
+)
 _REQUIRED = [name for name, field in _FIELDS.items() if field.required]
 
 
@@ -41,9 +47,10 @@ def csv_rows(file: Path) -> Iterator[Row]:
     """
     lines = text_lines(file)
     first = next(lines, "")
-    _check(_names(first), file)
     readers = {name: _reader(field.type) for name, field in _FIELDS.items()}
     try:
+        check_line_ends(first)
+        _check(_names(first), file)
         for row in records(chain([first], lines), {name: () for name in _FIELDS}, _REQUIRED):
             if isinstance(row, Problem):
                 raise ValueError(f"{file}, line {row.line}: {row.detail}")
@@ -69,7 +76,10 @@ def parquet_rows(file: Path) -> Iterator[Row]:
         _check(names, file)
         number = 0
         for batch in table.iter_batches(batch_size=AT_ONCE):
-            columns = [_plain(column).to_pylist() for column in batch.columns]
+            columns = [
+                _whole(name, _plain(column).to_pylist())
+                for name, column in zip(names, batch.columns, strict=True)
+            ]
             for cells in zip(*columns, strict=True):
                 number += 1
                 found = {name: cell for name, cell in zip(names, cells, strict=True) if cell is not None}
@@ -87,6 +97,14 @@ def _plain(column: Any) -> Any:
     if pa.types.is_timestamp(column.type) and column.type.unit != "us":
         column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
     return column
+
+
+def _whole(name: str, cells: list[Any]) -> list[Any]:
+    """The cells of a column; whole numbers that were stored as fractions, as pandas stores those of a
+    column with gaps, are whole again."""
+    if name not in _WHOLE:
+        return cells
+    return [int(cell) if isinstance(cell, float) and cell.is_integer() else cell for cell in cells]
 
 
 def _names(header: str) -> list[str]:
@@ -121,7 +139,7 @@ def _reader(kind: types.Type) -> Callable[[str], object]:
         case types.UnionType():
             return _reader(next(one for one in kind.types if not isinstance(one, types.NoneType)))
         case types.IntType():
-            return lambda cell: _or_text(int, cell)
+            return lambda cell: _or_text(_number, cell)
         case types.FloatType():
             return lambda cell: _or_text(float, cell)
         case types.BoolType():
@@ -132,6 +150,11 @@ def _reader(kind: types.Type) -> Callable[[str], object]:
 
 
 _TRUTH = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
+
+
+def _number(cell: str) -> int:
+    """A whole number, also as 12.0."""
+    return int(cell.removesuffix(".0"))
 
 
 def _moment(cell: str) -> str:

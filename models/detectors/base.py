@@ -171,6 +171,8 @@ class SourceDay:
     event_ids: tuple[str, ...]
     ended: bool = False
     """The log was said to end in or before this day: nothing follows from what is not there."""
+    automatic: tuple[bool, ...] = ()
+    """Whether a hot list or a batch made each search, in the order of `times`; empty if none."""
 
 
 class SourceDetector(_Declared):

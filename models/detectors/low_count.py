@@ -73,6 +73,7 @@ class LowCount(WeeklyDetector):
     """
 
     function = "low_count"
+    version = 2
     settings_type = LowCountSettings
     judging = WeeklyDetector.judging | {"minimum_expected", "minimum_share"}
 

@@ -55,8 +55,8 @@ class PolicyClause(Detector):
         self._policy = reference.policy.bind(
             agency_id, agency.policies, timezone=agency.timezone, tools=reference.tools
         )
-        self._breaches: dict[int, dict[tuple[str, str], tuple[Clause, ...]]] = {}
-        """By open day, event and requester what `observe` found; what breaks nothing is not in it."""
+        self._breaches: dict[int, dict[tuple[str, str, str], tuple[Clause, ...]]] = {}
+        """By open day, event, requester and source what `observe` found; what breaks nothing is not in it."""
         self._ways = Ways(self._policy)
         self._judged: dict[int, JudgedDay] = {}
         self._told: dict[str, None] = {}
@@ -70,7 +70,7 @@ class PolicyClause(Detector):
                 judged = self._judged[day.number] = JudgedDay(self._ways, day)
             for row, clauses in judged.breaches(first):
                 search, at = day.search(row), float(day.times[row])
-                self._breaches.setdefault(day.number, {})[search.event_id, search.requester_id] = clauses
+                self._breaches.setdefault(day.number, {})[_place(search)] = clauses
                 for clause in clauses:
                     yield int(places[row - first]), self._finding(clause, [search], [at], day.number)
 
@@ -96,10 +96,11 @@ class PolicyClause(Detector):
         self._judged.pop(day.number, None)
         breaches: dict[tuple[str, str], tuple[Clause, list[Search], list[float]]] = {}
         who, codes = day.column("requester_id")
-        events = {event_id for event_id, _ in found}
+        sources, source_codes = day.column("source_id")
+        events = {event_id for event_id, _, _ in found}
         for row in (row for row, event_id in enumerate(day.event_ids) if event_id in events):
-            requester = who[codes[row]]
-            for clause in found.get((day.event_ids[row], requester), ()):
+            requester, source = who[codes[row]], sources[source_codes[row]]
+            for clause in found.get((day.event_ids[row], requester, source), ()):
                 _, searches, times = breaches.setdefault((clause.id, requester), (clause, [], []))
                 searches.append(day.search(row))
                 times.append(float(day.times[row]))
@@ -145,6 +146,10 @@ class PolicyClause(Detector):
         with self.reading():
             told = msgspec.msgpack.decode(blocks["told"], type=list[str]) if blocks else []
         self._told = dict.fromkeys(told)
+
+
+def _place(search: Search) -> tuple[str, str, str]:
+    return search.event_id, search.requester_id, search.source_id
 
 
 def _mark(clause: Clause, search: Search) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from itertools import accumulate
+from itertools import accumulate, compress
+from operator import not_
 from typing import Annotated
 
 import msgspec
@@ -55,12 +56,16 @@ class _State(Struct, array_like=True):
     """Pauses with more than TAIL_FROM active hours expected, discounted."""
     excess: float = 0.0
     """By how many expected active hours they exceeded it, discounted."""
+    manual: bool = False
+    """Whether anybody has ever searched by hand."""
 
 
 class Silence(SourceDetector):
     """Chance of a pause as long as this one, given how busy the source usually is at those hours.
 
-    Searches come in bursts, so hours with at least one search are counted, not searches. With a
+    Searches come in bursts, so hours with at least one search are counted, not searches. Look-ups of
+    hot lists and batches end a pause like all others, but as such a job ends one day, they teach what is
+    usual only where nobody has searched by hand yet. With a
     gamma posterior for their rate (a' = 1 + active hours, b' = weighted hours watched, both with a
     half-life of 90 days) the chance of no active hour during an expected activity E is
     (b' / (b' + E))^a'. E weighs each hour of the pause by the source's own week. Quiet days come
@@ -79,6 +84,7 @@ class Silence(SourceDetector):
     """
 
     function = "silence"
+    version = 2
     settings_type = SilenceSettings
     judging = SourceDetector.judging | {"alpha", "minimum_gap_hours", "minimum_history_days"}
     bytes_per_key = WEEK_HOURS * 9 + 400
@@ -141,7 +147,9 @@ class Silence(SourceDetector):
         shares = self._weights()
         kept = 0.5 ** (1 / HALF_LIFE_DAYS)
         hours = range(int(first // HOUR), int(day.end // HOUR))
-        busy = {int(at // HOUR) for at in day.times}
+        by_hand = tuple(compress(day.times, map(not_, day.automatic))) if any(day.automatic) else day.times
+        state.manual = state.manual or bool(by_hand)
+        busy = {int(at // HOUR) for at in (by_hand if state.manual else day.times)}
         state.active = state.active * kept + len(busy)
         state.exposure = state.exposure * kept + sum(shares[hour % WEEK_HOURS] for hour in hours)
         for index in range(WEEK_HOURS):

@@ -11,7 +11,7 @@ Closing a day costs an addition; once a week all keys are compared at once.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -21,7 +21,7 @@ from msgspec import Struct
 from models.statistics.dispersion import SURPRISING, Dispersion
 from models.statistics.exposure import SHOCK_LEAN, WEEKDAY_LEAN
 from models.statistics.negative_binomial import Floats, Ints, lower_tail, upper_tail
-from models.statistics.prior import Prior, credibility
+from models.statistics.prior import VARIATION, Prior, credibility
 
 #: Keys in one block of a snapshot.
 BLOCK_KEYS = 1000
@@ -170,6 +170,9 @@ class Weeks:
         prior = credibility(
             self.known, self.due, self.group, np.zeros(len(self.groups), np.int64), self.dispersion.phi[:, 0]
         )
+        if not self.peers:
+            # What one tool is used for says little about another, however alike the few there are may look.
+            prior = replace(prior, variation=np.maximum(prior.variation, VARIATION))
         rate, strength = self._rate(prior)
         phi, tau = self.dispersion.phi[0], self.dispersion.tau[0]
         # The week that leaves the ring joins what is known.

@@ -38,6 +38,11 @@ _TYPES: dict[str, SearchType] = {
     "alert": "hotlist",
     "batch": "batch",
 }
+_SAME_ID = "another search has this ID; give each search its own"
+_NO_ID = (
+    "without an ID, it differs from another search in its plate alone, of which nothing may be told without "
+    "a key; import with a key of pseudonyms, or give each search an ID"
+)
 _FIELDS = {
     "event_id": "ID", "event_time": "Search Time", "requester_id": "Name", "agency_id": "Org Name",
     "source_id": "Org Name", "case_number": "Case #", "reason_text": "Reason",
@@ -89,7 +94,7 @@ class AlprOrganizationAudit(Adapter):
                 continue
             own = _digest(came.event_id)
             if own in self._ids:
-                yield Problem(record.line, "ID", "another search has this ID; give each search its own")
+                yield Problem(record.line, "ID", _SAME_ID if _open(record.cells.get("ID", "")) else _NO_ID)
                 continue
             self._done.add(done)
             self._ids.add(own)

@@ -39,16 +39,16 @@ def records(
     `wanted` maps a column to the other names it goes by; names are compared without case, blanks
     and punctuation. Raises WrongFormat when one of `needed` is not there or there is no header.
     """
-    source = iter(lines)
-    header = next((line for line in source if line.strip()), None)
+    source = enumerate(lines, 1)
+    at, header = next(((at, line) for at, line in source if line.strip()), (0, None))
     if header is None:
         raise WrongFormat("the file is empty: it needs a line with the names of the columns")
     separator, places, width = _header(header, wanted)
     missing = [name for name in needed if name not in places]
     if missing:
         raise WrongFormat(f"the columns {', '.join(missing)} are missing; found: {header.strip()[:200]}")
-    begin = 2
-    for end, text in _whole_records(source, begin):
+    begin = at + 1
+    for end, text in _whole_records((line for _, line in source), begin, separator):
         if text is None:
             yield Problem(begin, None, f"a quote opened here is not closed by line {end}; close or remove it")
         elif text.strip():
@@ -56,7 +56,17 @@ def records(
         begin = end + 1
 
 
+def check_line_ends(line: str) -> None:
+    """Raises WrongFormat for a line that holds others, which end with a carriage return alone."""
+    if "\r" in line.rstrip("\r\n"):
+        raise WrongFormat(
+            "its lines end with a carriage return alone, as on old Macs; write them anew, for instance with: "
+            "tr '\\r' '\\n'"
+        )
+
+
 def _header(line: str, wanted: Mapping[str, tuple[str, ...]]) -> tuple[str, dict[str, int], int]:
+    check_line_ends(line)
     known = {_plain(other): name for name, others in wanted.items() for other in (name, *others)}
     best: tuple[str, dict[str, int], int] = (",", {}, 0)
     for separator in ",;\t|":
@@ -67,22 +77,42 @@ def _header(line: str, wanted: Mapping[str, tuple[str, ...]]) -> tuple[str, dict
     return best
 
 
-def _whole_records(lines: Iterator[str], number: int) -> Iterator[tuple[int, str | None]]:
-    """Each record with the number of its last line; None for one that never ends.
-
-    Quotes are balanced in a record, also where one is doubled inside a cell.
-    """
+def _whole_records(lines: Iterator[str], number: int, separator: str) -> Iterator[tuple[int, str | None]]:
+    """Each record with the number of its last line; None for one that never ends."""
     parts: list[str] = []
-    quotes, end = 0, number
+    quoted, end = False, number
     for end, line in enumerate(lines, number):
         parts.append(line)
-        quotes += line.count('"')
-        if quotes % 2 and len(parts) < MAX_RECORD_LINES:
+        if '"' in line:
+            quoted = _ends_quoted(line, separator, quoted)
+        if quoted and len(parts) < MAX_RECORD_LINES:
             continue
-        yield end, "".join(parts) if quotes % 2 == 0 else None
-        parts, quotes = [], 0
+        yield end, None if quoted else "".join(parts)
+        parts, quoted = [], False
     if parts:
         yield end, None
+
+
+def _ends_quoted(line: str, separator: str, quoted: bool) -> bool:
+    """Whether a line ends inside a quoted cell, given whether it begins in one.
+
+    Only a quote at the beginning of a cell opens one; elsewhere it is a letter, as in 5'10" tall.
+    """
+    at = 0
+    while True:
+        if not quoted and line.startswith('"', at):
+            quoted, at = True, at + 1
+        if quoted:
+            at = line.find('"', at)
+            if at < 0:
+                return True
+            if line.startswith('""', at):
+                at += 2
+                continue
+            quoted = False
+        at = line.find(separator, at) + 1
+        if not at:
+            return False
 
 
 def _row(text: str, line: int, separator: str, places: Mapping[str, int], width: int) -> Row | Problem:

@@ -207,9 +207,9 @@ def _report(told: Told, out: Path, seconds: float) -> None:
             f"{one.place.file}, line {one.place.line}, field {one.field}: {one.detail}",
             style="yellow", soft_wrap=True, markup=False, highlight=False,
         )  # fmt: skip
-    if counts["late"]:
+    if missed := counts["late"] + told.after_close:
         console.print(
-            f"{counts['late']:,} searches came too late to be counted; --sort takes them by event_time",
+            f"{missed:,} searches came too late to be counted; --sort takes them by event_time",
             style="yellow",
             soft_wrap=True,
         )

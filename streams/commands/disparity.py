@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -19,9 +20,11 @@ from rich.table import Table
 from models.days import LocalDays
 from models.decoding import read
 from models.search import Search
+from models.wording import plural
 from streams.exits import FAILURE, Stop
 from streams.options import Config, Files, Json
 from streams.settings import load_settings
+from streams.survey import lines
 from streams.whole_file import whole_file
 
 if TYPE_CHECKING:
@@ -70,6 +73,8 @@ def disparity(
     `e` is evidence that may be read every week: by chance alone it ever reaches 20 in one area of 20.
     It is a report, not an alert: more may have happened there than the denominator says.
     """
+    if first and last and last < first:
+        raise typer.BadParameter("it lies before --from", param_hint="--to")
     # Loads numpy and scipy, which other commands should not wait for.
     from models.detectors import settings_types
     from streams.commands.config import SHIPPED
@@ -82,7 +87,14 @@ def disparity(
     except (Stop, ConfigurationError, ValueError) as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(FAILURE) from None
-    logs = _gather(files, {name: one.timezone for name, one in reference.agencies.items()}, agency)
+    zones = {name: one.timezone for name, one in reference.agencies.items()}
+    logs, searches, unreadable = _gather(files, zones, agency)
+    if unreadable:
+        console.print(
+            f"{plural(unreadable, 'line')} left out: no search can be made of it; `replay` says why",
+            style="yellow",
+            soft_wrap=True,
+        )
     reports: dict[str, list[list[Disparity]]] = {}
     refused = []
     for name, log in sorted(logs.items()):
@@ -113,47 +125,71 @@ def disparity(
         named = {name: [one.area for one in told[-1] if one.named] for name, told in reports.items()}
         print(json.dumps({"agencies": len(reports), "named": named}))
     if not reports:
-        console.print(
-            "there is nothing to report: no search names its `incident_area`, or see above", style="red"
+        why = (
+            "no search names its `incident_area`, or see above"
+            if searches
+            else "the input has no search" + (f" of {agency}" if agency else "")
         )
+        console.print(f"there is nothing to report: {why}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(FAILURE)
 
 
-def _gather(files: list[Path], zones: Mapping[str, str], agency: str | None) -> dict[str, AreaWeeks]:
+def _gather(
+    files: list[Path], zones: Mapping[str, str], agency: str | None
+) -> tuple[dict[str, AreaWeeks], int, int]:
+    """The logs by agency, how many searches were read, and how many lines are none."""
     from models.area_weeks import AreaWeeks
 
     logs: dict[str, AreaWeeks] = {}
     seen: set[tuple[str, str]] = set()
+    searches = unreadable = 0
     for file in files:
-        with file.open("rb") as lines:
-            for line in lines:
-                search = read(line)
-                if not isinstance(search, Search) or (agency and search.agency_id != agency):
-                    continue
-                told = (search.agency_id, search.event_id)
-                if told in seen or search.search_type != "manual":
-                    continue
-                seen.add(told)
-                zone = zones.get(search.agency_id) or zones.get("*", "UTC")
-                day = LocalDays.of(zone).at(search.event_time.timestamp()).day
-                case = search.case_number or search.subject_ref or search.event_id
-                logs.setdefault(search.agency_id, AreaWeeks()).add(search.incident_area, case, day)
-    return {name: log for name, log in logs.items() if log.placed}
+        for _, line in lines(file):
+            search = read(line)
+            if not isinstance(search, Search):
+                unreadable += 1
+                continue
+            if agency and search.agency_id != agency:
+                continue
+            searches += 1
+            told = (search.agency_id, search.event_id)
+            if told in seen or search.search_type != "manual":
+                continue
+            seen.add(told)
+            zone = zones.get(search.agency_id) or zones.get("*", "UTC")
+            day = LocalDays.of(zone).at(search.event_time.timestamp()).day
+            case = search.case_number or search.subject_ref or search.event_id
+            logs.setdefault(search.agency_id, AreaWeeks()).add(search.incident_area, case, day)
+    return {name: log for name, log in logs.items() if log.placed}, searches, unreadable
 
 
 def _denominators(path: Path) -> dict[str, float]:
     """Read the file. Raises ValueError with file and line."""
-    with path.open(encoding="utf-8", newline="") as lines:
-        rows = csv.DictReader(line for line in lines if not line.startswith("#"))
-        if tuple(rows.fieldnames or ()) != ("area", "denominator"):
-            raise ValueError(f"{path}: expected the columns area,denominator, found {rows.fieldnames}")
-        found = {}
-        for row in rows:
-            try:
-                found[row["area"]] = float(row["denominator"])
-            except (TypeError, ValueError) as error:
-                raise ValueError(f"{path}:{rows.line_num}: denominator must be a number") from error
-        return found
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: is not UTF-8; save the file in that encoding") from error
+    numbered = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line and not line.startswith("#")]
+    found: dict[str, float] = {}
+    for (number, _), cells in zip(numbered, csv.reader(line for _, line in numbered), strict=False):
+        if number == numbered[0][0]:
+            if [cell.strip() for cell in cells] != ["area", "denominator"]:
+                raise ValueError(f"{path}: expected the columns area,denominator, found {','.join(cells)}")
+            continue
+        try:
+            area, denominator = cells[0], float(cells[1])
+        except (IndexError, ValueError) as error:
+            raise ValueError(f"{path}:{number}: denominator must be a number") from error
+        if len(cells) != 2:
+            raise ValueError(f"{path}:{number}: {len(cells)} cells where the header has 2 columns")
+        if not math.isfinite(denominator):
+            raise ValueError(f"{path}:{number}: denominator must be a number, not {cells[1].strip()}")
+        if area in found:
+            raise ValueError(f"{path}:{number}: {area} is listed twice")
+        found[area] = denominator
+    if not numbered:
+        raise ValueError(f"{path}: expected the columns area,denominator, found nothing")
+    return found
 
 
 def _show(name: str, log: AreaWeeks, told: list[Disparity]) -> None:

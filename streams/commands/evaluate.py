@@ -69,6 +69,8 @@ def evaluate(
 
     Without --from and --to, rates are taken over the time from the first to the last label or alert.
     """
+    if first and last and last < first:
+        raise typer.BadParameter("it lies before --from", param_hint="--to")
     since, until = (one and one.replace(tzinfo=UTC) for one in (first, last))
     try:
         known = read_labels(labels)

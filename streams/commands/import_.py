@@ -76,7 +76,8 @@ def import_(
     except WrongFormat as error:
         _wrong(str(error))
     except (WrongEncoding, OSError) as error:
-        console.print(str(error), style="red", markup=False, soft_wrap=True)
+        said = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        console.print(said, style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
     console.print(_table(summary))
     if summary.refused:

@@ -55,7 +55,7 @@ def produce(
     close_days: Annotated[
         float, typer.Option(min=0.0, help="Days past the last event at which the closing ticks lie.")
     ] = CLOSE_AFTER_SECONDS / 86400,
-    sort: Annotated[bool, typer.Option("--sort", help="Sort each file by event_time.")] = False,
+    sort: Annotated[bool, typer.Option("--sort", help="Take all files by event_time.")] = False,
     unsent: Annotated[
         Path | None, typer.Option(help="Where lines go that the broker refuses [FILE.unsent].")
     ] = None,

@@ -43,7 +43,7 @@ def replay_command(
     tick_hours: Annotated[
         float, typer.Option(min=0.01, help="Hours of event time between two ticks.")
     ] = EVERY_SECONDS / 3600,
-    sort: Annotated[bool, typer.Option("--sort", help="Sort each file by event_time.")] = False,
+    sort: Annotated[bool, typer.Option("--sort", help="Take all files by event_time.")] = False,
     everything: Annotated[
         bool, typer.Option("--all", help="Write every version of every alert, withdrawn ones too.")
     ] = False,
@@ -111,6 +111,7 @@ def replay_command(
         name: sum(number for (key, _), number in machine.counts.items() if key == name)
         for name in ("accepted", "refused", "late", "duplicate")
     }
+    after_close = machine.counts.get(("after_close", ""), 0)
     try:
         _write(result, out, everything)
         if textfile is not None:
@@ -124,7 +125,7 @@ def replay_command(
     except Stop as stop:
         console.print(str(stop), style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(FAILURE) from None
-    _report(result, out, counts)
+    _report(result, out, counts, after_close)
     rationed = _rationed(machine.counts, configuration.budget)
     unknown = [name for name in machine.agencies if name not in configuration.reference.agencies]
     if unknown:
@@ -141,6 +142,7 @@ def replay_command(
                 {
                     "lines": result.lines,
                     **counts,
+                    "after_close": after_close,
                     "alerts": len(alerts),
                     **rationed,
                     "config_digest": configuration.digest,
@@ -185,7 +187,7 @@ def _write(result: Replay, out: Path, everything: bool) -> None:
             beside.unlink(missing_ok=True)
 
 
-def _report(result: Replay, out: Path, counts: dict[str, int]) -> None:
+def _report(result: Replay, out: Path, counts: dict[str, int], after_close: int) -> None:
     table = Table("detector", "kind", "severity", "alerts", title=None)
     totals = Counter((a.detector, a.kind, a.severity) for a in result.standing.alerts())
     for (detector, kind, severity), number in sorted(totals.items()):
@@ -201,3 +203,14 @@ def _report(result: Replay, out: Path, counts: dict[str, int]) -> None:
             console.print(
                 f"[yellow]{counts[name]:,} lines were {name}; they are in {out}{suffix}", soft_wrap=True
             )
+    if result.first_refused is not None:
+        console.print(
+            f"The first that was refused: {result.first_refused}",
+            style="yellow", markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
+    if after_close:
+        console.print(
+            f"[yellow]{after_close:,} of the accepted came after their agency's day had closed and were not "
+            f"counted, only held against policy; they are in {out}.late",
+            soft_wrap=True,
+        )

@@ -96,7 +96,7 @@ def load(
         sorted(agencies.values(), key=lambda one: one.agency_id),
         sorted(sources.values(), key=lambda one: one.source_id),
         sorted(tools, key=lambda one: one.tool),
-        sorted(postings, key=lambda one: (one.requester_id, one.valid_from)),
+        sorted(postings, key=lambda one: (one.requester_id, one.valid_from, one.agency_id)),
         calendar.events,
         sorted(packs.values(), key=lambda one: one.name),
     )

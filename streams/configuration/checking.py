@@ -6,6 +6,7 @@ single values, so ranges and patterns are declared once, in the types.
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
@@ -17,6 +18,8 @@ from models.spelling import did_you_mean
 from streams.configuration.document import Document, Place
 
 T = TypeVar("T")
+#: A number that YAML 1.1 takes for text.
+_POWER = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 
 
 def convert(document: Document, kind: type[T], place: Place = ()) -> T | None:
@@ -82,7 +85,14 @@ def _check_leaf(document: Document, value: Any, kind: Any, place: Place) -> bool
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        cure = "; put it in quotes" if "Expected `str`" in str(error) and value is not None else ""
-        document.report(place, f"{error}{cure}")
+        document.report(place, f"{error}{_cure(str(error), value)}")
         return False
     return True
+
+
+def _cure(said: str, value: Any) -> str:
+    if "Expected `str`" in said and value is not None:
+        return "; put it in quotes"
+    if "Expected `float`" in said and isinstance(value, str) and _POWER.fullmatch(value):
+        return "; YAML wants a point in it, as in 1.0e-3"
+    return ""

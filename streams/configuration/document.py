@@ -35,6 +35,8 @@ class Document:
         before = len(problems)
         text = read_text(file, problems)
         root = self._compose(text) if text is not None else None
+        if root is None and len(problems) == before:
+            problems.add(Mark(self.file), "", "holds nothing; remove the file to take the shipped one")
         self.data: Any = self._plain(root, ()) if root is not None else {}
         self.readable = len(problems) == before
 

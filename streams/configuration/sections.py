@@ -100,7 +100,9 @@ def read_agencies(document: Document, packs: Iterable[str]) -> dict[str, Agency]
     entries = found.agencies if found else ()
     for i, agency in enumerate(entries):
         if not _is_zone(agency.timezone):
-            cure = did_you_mean(agency.timezone, available_timezones())
+            # An abbreviation is near others that stand for another hour.
+            zones = available_timezones() if "/" in agency.timezone else ()
+            cure = did_you_mean(agency.timezone, zones) or "; write it like America/Los_Angeles"
             document.report(("agencies", i, "timezone"), f"unknown time zone {agency.timezone!r}{cure}")
         for j, name in enumerate(agency.policies):
             if name not in known:

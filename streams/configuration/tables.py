@@ -157,10 +157,14 @@ def _fits_header(
 
 
 def _refuse_overlaps(postings: list[Posting], marks: list[Mark], problems: Problems) -> None:
-    order = sorted(range(len(postings)), key=lambda i: (postings[i].requester_id, postings[i].valid_from))
+    # Badge numbers are an agency's own: the same one in two agencies is two people.
+    def person(posting: Posting) -> tuple[str, str]:
+        return posting.agency_id, posting.requester_id
+
+    order = sorted(range(len(postings)), key=lambda i: (person(postings[i]), postings[i].valid_from))
     for first, second in zip(order, order[1:], strict=False):
         one, two = postings[first], postings[second]
-        if one.requester_id == two.requester_id and (one.valid_to is None or one.valid_to > two.valid_from):
+        if person(one) == person(two) and (one.valid_to is None or one.valid_to > two.valid_from):
             message = (
                 f"this posting of {two.requester_id} in {two.unit_id} overlaps the one in {one.unit_id} "
                 f"(line {marks[first].line}); end that one with a valid_to"

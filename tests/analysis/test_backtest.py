@@ -11,6 +11,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import msgspec
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -24,6 +25,7 @@ from analysis.backtesting.lanes import Subject
 from analysis.backtesting.parts import partition
 from analysis.backtesting.running import read_done, run_part
 from analysis.backtesting.session import BackTest, Options, Result
+from analysis.backtesting.tables import csv_rows, parquet_rows
 from analysis.opening import open_subject
 from models.alert import decode_alert
 from models.pipeline import Standing
@@ -255,6 +257,17 @@ def test_tables_give_what_the_same_searches_in_json_give(subject: Subject, tmp_p
     assert result.outcomes[0].standing.lines() == expected.lines() and expected.alerts()
 
 
+def test_whole_numbers_that_pandas_stored_as_fractions_are_whole_again(tmp_path: Path) -> None:
+    one = {**msgspec.to_builtins(next(iter(searches()))), "candidates_requested": None}
+    frame = pd.DataFrame([{**one, "source_sequence": 7}, {**one, "source_sequence": None}])
+    assert frame["source_sequence"].dtype == float
+    frame.to_parquet(tmp_path / "t.parquet")
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    for rows in (parquet_rows(tmp_path / "t.parquet"), csv_rows(tmp_path / "t.csv")):
+        found = [msgspec.json.decode(row).get("source_sequence") for _, row in rows]
+        assert found == [7, None] and isinstance(found[0], int)
+
+
 def test_a_row_that_is_no_search_is_named_by_file_row_and_field(subject: Subject, tmp_path: Path) -> None:
     table = as_csv(tmp_path / "t.csv")
     content = table.read_text().splitlines()
@@ -273,6 +286,7 @@ def test_a_row_that_is_no_search_is_named_by_file_row_and_field(subject: Subject
     [
         ("t.csv", "event_id,event_tme\n", "did you mean event_time"),
         ("t.csv", "event_id,event_time\n", "columns source_id"),
+        ("t.csv", "event_id,event_time\re1,now\r", "carriage return"),
         ("t.csv", "", "line 1"),
         ("t.parquet", "no such thing", "cannot be read as Parquet"),
         ("t.jsonl", "PAR1", "ends with .parquet"),
