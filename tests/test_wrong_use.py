@@ -65,6 +65,15 @@ def test_wrong_use_is_code_2_and_a_sentence(
     assert len(done.stderr.strip().split()) >= 4
 
 
+def test_a_folder_that_a_worker_cannot_make_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    folder = tmp_path / "file" / "data"
+    done = command("worker", "--web-port", "0", environment={"PROBEWATCH_DATA_DIR": str(folder)}, seconds=30)
+    assert done.returncode == 1, (done.stdout, done.stderr)
+    (line,) = (done.stdout + done.stderr).splitlines()
+    assert str(folder) in line and "PROBEWATCH_DATA_DIR" in line
+
+
 # --- a full disk ---
 
 
