@@ -92,7 +92,7 @@ def export_command(
     from console.storage.engine import open_store
 
     try:
-        store = open_store(load_console_settings(database=database).database)
+        store = open_store(load_console_settings(database=database).database, new=False)
         with store.reading() as session, whole_file(out) as stream:
             stream.writelines(ledger.export(session))
             last = ledger.head(session)
