@@ -6,11 +6,16 @@ import os
 import resource
 import stat
 import subprocess
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+from rich.text import Text
 
+from streams.__main__ import app
 from tests.live import command, log_lines
 
 LINES = log_lines()[0]
@@ -72,6 +77,22 @@ def test_a_folder_that_a_worker_cannot_make_is_one_clear_line(tmp_path: Path) ->
     assert done.returncode == 1, (done.stdout, done.stderr)
     (line,) = (done.stdout + done.stderr).splitlines()
     assert str(folder) in line and "PROBEWATCH_DATA_DIR" in line
+
+
+def helps(group: Any) -> Iterator[str]:
+    """All words of help of all commands below a group."""
+    context = typer.Context(group)
+    for name in group.list_commands(context):
+        one = group.get_command(context, name)
+        yield from (found for each in (one, *one.params) if (found := getattr(each, "help", None)))
+        if hasattr(one, "list_commands"):
+            yield from helps(one)
+
+
+def test_no_default_in_a_help_is_taken_for_a_colour() -> None:
+    said = list(helps(typer.main.get_command(app)))
+    assert len(said) > 100
+    assert [one for one in said if Text.from_markup(one).plain != one.replace("\\[", "[")] == []
 
 
 # --- a full disk ---

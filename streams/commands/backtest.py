@@ -69,7 +69,7 @@ def backtest(
     tick_hours: Annotated[
         float, typer.Option(min=0.01, help="Hours of event time between two ticks.")
     ] = EVERY_SECONDS / 3600,
-    jobs: Annotated[int | None, typer.Option(min=1, max=256, help="Processes [one a processor].")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, max=256, help="Processes \\[one a processor].")] = None,
     checkpoint: Annotated[
         float, typer.Option(min=0.0, help="Seconds between two states that --resume can go on from.")
     ] = 30.0,

@@ -31,11 +31,11 @@ def register(app: typer.Typer) -> None:
 
 def feedback(
     alerts: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="Alerts, one a line [topic alerts].")
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Alerts, one a line \\[topic alerts].")
     ] = None,
     decisions: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="Decisions, one a line [topic decisions]."),
+        typer.Option(exists=True, dir_okay=False, help="Decisions, one a line \\[topic decisions]."),
     ] = None,
     files: Annotated[
         list[Path] | None,
