@@ -33,6 +33,7 @@ PICTURES = {
     "expected": expected_picture(21, 1.3, (0, 6)),
     "expected alone": expected_picture(3, None, None),
     "nothing seen": expected_picture(0, 4.5, (2, 9)),
+    "none allowed": expected_picture(2, 0, (0, 0)),
     "timeline": timeline_picture([(AT, HOSTILE, HOSTILE)], ZONE, WINDOW, [(AT.date(), HOSTILE)]),
     "history": history_picture(weeks_of(DAYS, [date(2021, 4, 4)], date(2021, 7, 1)), of=HOSTILE),
     "no history": history_picture([], of="x"),
@@ -80,6 +81,12 @@ def test_the_table_of_what_was_expected_has_the_numbers_that_are_drawn() -> None
         ("Usual at least (95 of 100)", 0),
         ("Usual at most (95 of 100)", 6),
     ]
+
+
+def test_a_rule_is_not_compared_with_normal_use() -> None:
+    said = PICTURES["none allowed"].description
+    assert said == "2 seen, of what the sentence of the alert counts, where there should be none."
+    assert PICTURES["none allowed"].rows == [("Seen", 2), ("Expected", 0)]
 
 
 def test_a_timeline_is_drawn_in_local_time() -> None:
