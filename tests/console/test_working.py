@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from sqlalchemy import select
 
 from console.access.permissions import Role
+from console.intake.taking import take_alerts
 from console.storage import ledger
 from console.storage.engine import Store
 from console.storage.tables import AlertRow, DecisionRow
@@ -230,6 +232,22 @@ def test_a_look_is_kept_in_the_browser(still: Site) -> None:
         assert person.submit("/display", {"theme": "auto", "back": back}).headers["location"] == "/"
     assert "data-theme" not in person.get("/policy").text
     assert person.submit("/display", {"theme": "pink"}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("provisional", "Provisional: the day is still open"),
+        ("amended", "Times and searches below are those of all its days"),
+        ("withdrawn", "the program took it back when the day was complete; its sentence says why."),
+    ],
+)
+def test_what_a_status_means_is_said(site: Site, first: Browser, status: str, said: str) -> None:
+    like = next(one for one in site.alerts if one.detector == "volume")
+    alert = msgspec.structs.replace(like, alert_id="f" * 32, status=status)
+    with site.store.writing() as session:
+        take_alerts(session, [alert], site.clock())
+    assert said in first.get(f"/alerts/{alert.alert_id}").text
 
 
 @pytest.mark.parametrize("detector", ["volume", "policy_clause", "sequence_gap"])
