@@ -36,6 +36,7 @@ PICTURES = {
     "none allowed": expected_picture(2, 0, (0, 0)),
     "timeline": timeline_picture([(AT, HOSTILE, HOSTILE)], ZONE, WINDOW, [(AT.date(), HOSTILE)]),
     "history": history_picture(weeks_of(DAYS, [date(2021, 4, 4)], date(2021, 7, 1)), of=HOSTILE),
+    "two years": history_picture(weeks_of({date(2019, 1, 1): 1}, [], date(2021, 2, 1)), of="x"),
     "no history": history_picture([], of="x"),
     "heat": heat_picture(
         date(2021, 1, 1), date(2021, 12, 31), {day: HeatDay(n, n % 2, n % 3, 0.5) for day, n in DAYS.items()}
@@ -69,6 +70,12 @@ class TestEvery:
                     assert -0.1 <= float(value) <= most + 0.1
         assert "nan" not in str(picture.svg)
 
+    def test_no_words_are_cut_off_at_the_right(self, picture: Picture) -> None:
+        root = ElementTree.fromstring(str(picture.svg))
+        for one in root.iter("{http://www.w3.org/2000/svg}text"):
+            if not {"end", "middle"} & set((one.get("class") or "").split()):
+                assert float(one.get("x", 0)) + 6.5 * len(one.text or "") <= picture.width, one.text
+
     def test_has_its_numbers_as_a_table(self, picture: Picture) -> None:
         for row in picture.rows:
             assert len([column.value(row) for column in picture.table.columns]) == len(row)
@@ -101,6 +108,14 @@ def test_a_week_is_compared_with_the_weeks_before_it_alone() -> None:
     (*before, last) = weeks_of(quiet | {date(2021, 5, 24): 50}, [], date(2021, 5, 24))
     assert [week.usual for week in before[:LEAST]] == [None] * LEAST
     assert (last.searches, last.usual, last.low, last.high) == (50, 2, 2, 2)
+
+
+def test_a_history_that_is_cut_says_so() -> None:
+    assert (
+        "1 search in 5 weeks,"
+        in history_picture(weeks_of({date(2021, 1, 4): 1}, [], date(2021, 2, 1)), of="x").description
+    )
+    assert "0 searches in the last 105 weeks," in PICTURES["two years"].description
 
 
 def test_weeks_without_searches_count_as_none() -> None:
