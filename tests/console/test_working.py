@@ -250,6 +250,16 @@ def test_what_a_status_means_is_said(site: Site, first: Browser, status: str, sa
     assert said in first.get(f"/alerts/{alert.alert_id}").text
 
 
+def test_an_entity_tells_how_many_alerts_there_are_and_not_how_many_fit_on_a_page(
+    site: Site, first: Browser
+) -> None:
+    like = next(one for one in site.alerts if one.detector == "volume")
+    many = [msgspec.structs.replace(like, alert_id=f"{n:032x}", entity="r-busy") for n in range(1, 61)]
+    with site.store.writing() as session:
+        take_alerts(session, many, site.clock())
+    assert "<dd>60, of them open 60</dd>" in first.get("/requester?agency=lapd&name=r-busy").text
+
+
 @pytest.mark.parametrize("detector", ["volume", "policy_clause", "sequence_gap"])
 def test_a_bundle_verifies_on_its_own_and_the_ledger_says_who_took_it(
     site: Site, first: Browser, detector: str
