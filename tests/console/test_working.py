@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from console.access.permissions import Role
 from console.intake.taking import take_alerts
+from console.reading.work import words_of_entry
 from console.storage import ledger
 from console.storage.engine import Store
 from console.storage.tables import AlertRow, DecisionRow
@@ -275,3 +276,5 @@ def test_a_bundle_verifies_on_its_own_and_the_ledger_says_who_took_it(
     with site.store.reading() as session:
         (*_, last) = ledger.about(session, path.rpartition("/")[2])
     assert (last.kind, last.actor) == ("access", "reviewer-1")
+    said = words_of_entry("access", msgspec.json.encode(last.body))
+    assert said.startswith("what: evidence bundle, ") and len(said) < 600, "no list of all its lines"
