@@ -133,6 +133,19 @@ def test_it_runs_again_at_once_and_ctrl_c_ends_everything(told: tuple[Demo, int]
         demo.end()
 
 
+def test_a_console_that_dies_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
+    demo = Demo(tmp_path, "--seconds", "300", "--web-port", "0", "--console-port", "0")
+    try:
+        eventually(lambda: " searches sent" in demo.text, "searches are sent", seconds=BEYOND)
+        (console,) = [one for one, words in demo.alive().items() if "streams console" in words]
+        os.kill(console, signal.SIGKILL)
+        assert demo.process.wait(30) == 1
+    finally:
+        demo.end()
+    assert "the console ended with code -9; its log" in demo.text and "The console is at" in demo.text
+    assert "--keep FOLDER" in demo.text
+
+
 def test_sigterm_ends_everything_with_its_own_code(tmp_path: Path) -> None:
     """As a shell reports it: 0 would say that all went well, 130 that somebody pressed Ctrl-C."""
     demo = Demo(tmp_path, "--seconds", "40", "--web-port", "0")

@@ -39,7 +39,8 @@ def demo(
         int, typer.Option(min=0, max=65535, help="Port of the console; another is taken when it is not free.")
     ] = 8080,
     keep: Annotated[
-        Path | None, typer.Option(file_okay=False, help="Keep the simulated files in this folder.")
+        Path | None,
+        typer.Option(file_okay=False, help="Keep the simulated files and the logs in this folder."),
     ] = None,
 ) -> None:
     """Stream two simulated police years through a broker and a worker; alerts appear as they happen.
@@ -57,7 +58,10 @@ def demo(
             folder=keep,
         )  # fmt: skip
     except (Stop, BrokerError) as stop:
-        Console(stderr=True).print(str(stop), style="red", markup=False, soft_wrap=True)
+        errors = Console(stderr=True, highlight=False)
+        errors.print(str(stop), style="red", markup=False, soft_wrap=True)
+        if keep is None:
+            errors.print("The files of this run are gone; with --keep FOLDER they stay, logs among them.")
         raise typer.Exit(FAILURE) from None
     except KeyboardInterrupt as reason:
         Console(stderr=True).print("Stopped; nothing is left running.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +26,7 @@ from streams.broker import EmbeddedBroker
 from streams.configuration import load
 from streams.demo.oversight import PEOPLE, overseeing
 from streams.demo.stream import Feeding, Listening
-from streams.demo.worker import ROOT, Worker, free_port, running, wait_until_ready
+from streams.demo.worker import ROOT, Child, Worker, free_port, running, wait_until_ready
 from streams.exits import Stop
 from streams.replay import Replay, replay
 from streams.settings import Settings, load_settings
@@ -103,7 +104,7 @@ def demo(
         )
         stack.callback(feeding.stop)
         feeding.start()
-        _watch(console, worker, feeding, listening, headless)
+        _watch(console, (worker, oversight.process), feeding, listening, headless)
         if feeding.error is not None:
             raise Stop(f"the searches could not be sent: {feeding.error}")
         good = _settle(console, worker, feeding, listening)
@@ -131,7 +132,9 @@ def demo(
     return good
 
 
-def _watch(console: Console, worker: Worker, feeding: Feeding, listening: Listening, headless: bool) -> None:
+def _watch(
+    console: Console, children: Sequence[Child], feeding: Feeding, listening: Listening, headless: bool
+) -> None:
     """Show alerts as they come until all searches are sent."""
     columns = (
         TextColumn("{task.description}"),
@@ -152,7 +155,8 @@ def _watch(console: Console, worker: Worker, feeding: Feeding, listening: Listen
             if headless and time.monotonic() - last > 5:
                 last = time.monotonic()
                 console.print(f"  {sent:>6,} of {feeding.total:,} searches sent, {day}", style="dim")
-            worker.check()
+            for one in children:
+                one.check()
 
 
 def _settle(console: Console, worker: Worker, feeding: Feeding, listening: Listening) -> bool:
