@@ -18,9 +18,13 @@ from console.storage import ledger
 from console.storage.engine import Store
 from console.storage.tables import AlertRow, DecisionRow
 from models.bundle import verify_bundle
-from tests.console.browsing import Browser
+from models.detectors import settings_types
+from streams.commands.config import SHIPPED
+from streams.configuration import load
+from tests.console.alerts import search
+from tests.console.browsing import Browser, add_account, make_console
 from tests.console.conftest import copied
-from tests.console.site import Site, site_over
+from tests.console.site import Site, fill, site_over
 
 REASON = "Asked the captain; he could not say."
 
@@ -249,6 +253,14 @@ def test_what_a_status_means_is_said(site: Site, first: Browser, status: str, sa
     with site.store.writing() as session:
         take_alerts(session, [alert], site.clock())
     assert said in first.get(f"/alerts/{alert.alert_id}").text
+
+
+def test_one_source_is_not_many(store: Store, tmp_path: Path) -> None:
+    fill(store, [search(1)], [])
+    app = make_console(store, tmp_path, configuration=load(SHIPPED, SHIPPED, settings_types()))
+    add_account(app, "viewer-1", Role.VIEWER, password=None)
+    said = Browser(app).enter("viewer-1").get("/completeness").text
+    assert "The only source reports." in said and "All 1 sources" not in said
 
 
 def test_an_entity_tells_how_many_alerts_there_are_and_not_how_many_fit_on_a_page(
