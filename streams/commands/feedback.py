@@ -103,6 +103,8 @@ def _table(found: list[Quality]) -> Table:
         value = "" if one.precision.value is None else f"{one.precision.value:.2f}"
         interval = f"{one.precision.low:.2f} to {one.precision.high:.2f}" if value else ""
         table.add_row(one.detector, f"{one.alerts:,}", *map(str, closed), value, interval)
+    for column in table.columns:
+        column.overflow = "fold"  # a name that is cut off is none
     return table
 
 
