@@ -25,13 +25,13 @@ BEYOND = 180.0
 class Demo:
     """A demo in a process of its own. Its children bear a mark in their environment."""
 
-    def __init__(self, folder: Path, *words: str) -> None:
+    def __init__(self, folder: Path, *words: str, headless: bool = True) -> None:
         self.mark = secrets.token_hex(8)
         self.log = folder / "demo.log"
         self.began = time.monotonic()
         with self.log.open("wb") as sink:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "streams", "demo", "--headless", *words],
+                [sys.executable, "-m", "streams", "demo", *(["--headless"] if headless else []), *words],
                 cwd=ROOT,
                 env={**os.environ, "DEMO_MARK": self.mark, "COLUMNS": "200"},
                 stdin=subprocess.DEVNULL,
@@ -129,6 +129,17 @@ def test_it_runs_again_at_once_and_ctrl_c_ends_everything(told: tuple[Demo, int]
         assert demo.process.wait(25) == 130, demo.text
         assert "nothing is left running" in demo.text and "Traceback" not in demo.text
         assert demo.alive() == {}
+    finally:
+        demo.end()
+
+
+def test_ctrl_c_when_all_is_told_is_no_failure(tmp_path: Path) -> None:
+    demo = Demo(tmp_path, "--seconds", "20", "--web-port", "0", "--console-port", "0", headless=False)
+    try:
+        eventually(lambda: "Ctrl-C ends them" in demo.text, "the end of the table", seconds=20 + BEYOND)
+        os.kill(demo.process.pid, signal.SIGINT)
+        assert demo.process.wait(25) == 0, demo.text
+        assert "nothing is left running" in demo.text and demo.alive() == {}
     finally:
         demo.end()
 

@@ -66,6 +66,8 @@ def demo(
     except KeyboardInterrupt as reason:
         Console(stderr=True).print("Stopped; nothing is left running.")
         raise typer.Exit(TERMINATED if isinstance(reason, Terminated) else INTERRUPTED) from None
+    if not headless:
+        Console(stderr=True).print("Stopped; nothing is left running.")
     raise typer.Exit(0 if good else FAILURE)
 
 

@@ -22,6 +22,7 @@ from models.alert import Alert
 from models.detectors import settings_types
 from models.pipeline import Standing
 from models.ticking import Ticker
+from models.wording import plural
 from streams.broker import EmbeddedBroker
 from streams.configuration import load
 from streams.demo.oversight import PEOPLE, overseeing
@@ -49,7 +50,7 @@ def demo(
 
     Raises:
         Stop: something could not be started; the text says what to do.
-        KeyboardInterrupt: as it comes; everything is ended by then.
+        KeyboardInterrupt: as it comes before all is told; everything is ended by then.
     """
     console = Console(force_terminal=False if headless else None, highlight=False, soft_wrap=True)
     if not console.is_terminal:
@@ -125,11 +126,20 @@ def demo(
                 f"\nStill running: the console at {oversight.address} ({' and '.join(PEOPLE)}, password "
                 f"{oversight.password}) and {worker.address}/metrics. Ctrl-C ends them."
             )
-            while True:
-                time.sleep(0.5)
-                worker.check()
-                oversight.process.check()
+            _stay((worker, oversight.process))
     return good
+
+
+def _stay(children: Sequence[Child]) -> None:
+    """Until Ctrl-C, which ends what has been told in full; SIGTERM goes on to whoever asked for more."""
+    try:
+        while True:
+            time.sleep(0.5)
+            for one in children:
+                one.check()
+    except KeyboardInterrupt as reason:
+        if type(reason) is not KeyboardInterrupt:
+            raise
 
 
 def _watch(
@@ -151,7 +161,7 @@ def _watch(
             sent = feeding.delivery.lines
             standing = sum(alert.status != "withdrawn" for alert in listening.standing.values())
             day = datetime.fromtimestamp(feeding.now, UTC).strftime("%d %b %Y") if feeding.now else ""
-            progress.update(task, completed=sent, said=f"{day}, {standing} alerts")
+            progress.update(task, completed=sent, said=f"{day}, {plural(standing, 'alert')}")
             if headless and time.monotonic() - last > 5:
                 last = time.monotonic()
                 console.print(f"  {sent:>6,} of {feeding.total:,} searches sent, {day}", style="dim")
