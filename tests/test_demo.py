@@ -21,6 +21,17 @@ from tests.live import eventually
 #: What the demo may take beyond the seconds it is asked for, on a slow and busy machine.
 BEYOND = 180.0
 
+#: What an operator may have in the environment: with it the demo would find neither topics nor a login, and
+#: would post its alerts to a real Alertmanager.
+SETTINGS = {
+    "PROBEWATCH_TOPIC_PREFIX": "test.",
+    "PROBEWATCH_SASL_MECHANISM": "PLAIN",
+    "PROBEWATCH_SASL_USERNAME": "operator",
+    "PROBEWATCH_SASL_PASSWORD": "secret",
+    "PROBEWATCH_ALERTMANAGER_URL": "http://127.0.0.1:9",
+    "PROBEWATCH_CONSOLE_PUBLIC_URL": "https://console.example.org",
+}
+
 
 class Demo:
     """A demo in a process of its own. Its children bear a mark in their environment."""
@@ -33,7 +44,7 @@ class Demo:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "streams", "demo", *(["--headless"] if headless else []), *words],
                 cwd=ROOT,
-                env={**os.environ, "DEMO_MARK": self.mark, "COLUMNS": "200"},
+                env={**os.environ, **SETTINGS, "DEMO_MARK": self.mark, "COLUMNS": "200"},
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
@@ -87,6 +98,12 @@ def test_it_succeeds_in_about_the_time_it_was_given(told: tuple[Demo, int]) -> N
     demo, _ = told
     assert demo.process.returncode == 0, demo.text
     assert "Traceback" not in demo.text
+
+
+def test_it_uses_no_setting_of_a_deployment(told: tuple[Demo, int]) -> None:
+    demo, _ = told
+    assert f"has settings of its own: {', '.join(sorted(SETTINGS))}." in demo.text
+    assert "secret" not in demo.text
 
 
 def test_it_shows_alerts_as_they_come_the_table_and_the_proof(told: tuple[Demo, int]) -> None:

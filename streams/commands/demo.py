@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 from types import FrameType
@@ -52,6 +53,7 @@ def demo(
     from streams.demo.show import demo as show
 
     signal.signal(signal.SIGTERM, _terminated)
+    _forget_settings()
     try:
         good = show(
             seed=seed, seconds=seconds, headless=headless, web_port=web_port, console_port=console_port,
@@ -69,6 +71,19 @@ def demo(
     if not headless:
         Console(stderr=True).print("Stopped; nothing is left running.")
     raise typer.Exit(0 if good else FAILURE)
+
+
+def _forget_settings() -> None:
+    """Take every setting out of the environment: made-up alerts must not reach the Alertmanager of a real
+    deployment, and what logs in there does not log in here."""
+    from streams.settings import PREFIX
+
+    set_here = sorted(name for name in os.environ if name.startswith(PREFIX))
+    for name in set_here:
+        del os.environ[name]
+    if set_here:
+        said = f"Not used here, the demo has settings of its own: {', '.join(set_here)}."
+        Console(stderr=True).print(said, highlight=False, markup=False, soft_wrap=True)
 
 
 def _terminated(number: int, frame: FrameType | None) -> NoReturn:
