@@ -58,7 +58,9 @@ def verify_command(
         if last is not None:
             said += f", head {last.digest} (seq {last.seq:,})"
         console.print(said, markup=False, highlight=False, soft_wrap=True)
-        if head is None:
+        if not found.entries:
+            console.print("There was nothing to check. Is this the file that was meant?", style="yellow")
+        elif head is None:
             console.print(
                 "Compare the head with one that was noted elsewhere: without it nobody can tell whether"
                 " entries are missing at the end.",

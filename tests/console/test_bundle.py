@@ -189,6 +189,12 @@ def test_no_store_is_exported_as_an_empty_ledger(tmp_path: Path) -> None:
     assert [*tmp_path.iterdir()] == [], "neither a store nor a file is left"
 
 
+def test_an_empty_file_is_not_simply_whole(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_bytes(b"")
+    done = run("verify", tmp_path / "empty")
+    assert "There was nothing to check." in done.stderr
+
+
 def test_a_cut_ledger_is_noticed_by_its_head(store: Store, tmp_path: Path) -> None:
     fill(store)
     exported = tmp_path / "ledger.jsonl"
