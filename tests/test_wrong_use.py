@@ -79,6 +79,19 @@ def test_a_folder_that_a_worker_cannot_make_is_one_clear_line(tmp_path: Path) ->
     assert str(folder) in line and "PROBEWATCH_DATA_DIR" in line
 
 
+def test_what_somebody_typed_is_no_colour() -> None:
+    address = "kafka://[fe80::1]:9"
+    done = command("topics", environment={"PROBEWATCH_BROKER": address})
+    assert done.returncode == 1 and "[fe80::1]:9" in done.stderr, done.stderr
+    done = command("topics", environment={"PROBEWATCH_BROKER": "[/red]"})
+    assert done.returncode == 1 and "'[/red]' is not HOST:PORT" in done.stderr, done.stderr
+
+
+def test_certificate_files_that_are_not_there_are_named() -> None:
+    done = command("topics", environment={"PROBEWATCH_SSL_CAFILE": "/nowhere/ca.pem"})
+    assert done.returncode == 1 and "PROBEWATCH_SSL_CAFILE=/nowhere/ca.pem" in done.stderr, done.stderr
+
+
 def helps(group: Any) -> Iterator[str]:
     """All words of help of all commands below a group."""
     context = typer.Context(group)
