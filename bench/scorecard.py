@@ -27,6 +27,8 @@ def render(evaluation: Evaluation) -> Group:
             "" if one.delay is None else in_words(one.delay),
             str(len(one.alerts)),
         )
+    for column in table.columns:
+        column.overflow = "fold"  # a name that is cut off is none
     false = len(evaluation.false_alerts)
     lines = [f"{evaluation.caught} of {len(evaluation.told)} incidents caught"]
     lines.append(f"{false} false alerts{_rate(evaluation, false)}")

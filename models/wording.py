@@ -69,8 +69,10 @@ def length(seconds: float) -> str:
 def plural(number: int, noun: str) -> str:
     """A number with its noun.
 
-    >>> plural(1, "search"), plural(3, "search"), plural(2, "case")
-    ('1 search', '3 searches', '2 cases')
+    >>> plural(1, "search"), plural(3, "search"), plural(2, "case"), plural(2, "entry"), plural(2, "day")
+    ('1 search', '3 searches', '2 cases', '2 entries', '2 days')
     """
+    if number != 1 and noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return f"{number:,} {noun[:-1]}ies"
     ending = "" if number == 1 else "es" if noun.endswith(("ch", "s", "x")) else "s"
     return f"{number:,} {noun}{ending}"

@@ -172,9 +172,12 @@ class Settings(BaseSettings):
         try:
             return {"bootstrap_servers": self.brokers, **self.security.options()}
         except OSError as error:  # ssl.SSLError is one too
-            raise Stop(
-                f"the certificate files cannot be used ({PREFIX}SSL_CAFILE, _CERTFILE, _KEYFILE): {error}"
-            ) from None
+            given = {
+                f"{PREFIX}{name}": getattr(self, name.lower())
+                for name in ("SSL_CAFILE", "SSL_CERTFILE", "SSL_KEYFILE")
+            }
+            files = ", ".join(f"{name}={file}" for name, file in given.items() if file)
+            raise Stop(f"the certificate files cannot be used ({files}): {error}") from None
 
 
 def load_settings(**given: object) -> Settings:

@@ -70,6 +70,13 @@ async def _run(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, _told_to_stop, stop, number)
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Stop(
+            f"the folder {settings.data_dir} cannot be made: {error.strerror};"
+            " set PROBEWATCH_DATA_DIR to one that may be written"
+        ) from None
     metrics.BUILD.labels(VERSION, config_digest).set(1)
     health = Health()
     server = serve(health, settings.web_host, settings.web_port)
@@ -80,7 +87,6 @@ async def _run(
         if idempotent is None:
             return 0
         await asyncio.to_thread(ensure, settings)
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
         app = build_app(
             settings, kinds, hosts, notifier, health, idempotent=idempotent, config_digest=config_digest
         )

@@ -21,19 +21,30 @@ from tests.live import eventually
 #: What the demo may take beyond the seconds it is asked for, on a slow and busy machine.
 BEYOND = 180.0
 
+#: What an operator may have in the environment: with it the demo would find neither topics nor a login, and
+#: would post its alerts to a real Alertmanager.
+SETTINGS = {
+    "PROBEWATCH_TOPIC_PREFIX": "test.",
+    "PROBEWATCH_SASL_MECHANISM": "PLAIN",
+    "PROBEWATCH_SASL_USERNAME": "operator",
+    "PROBEWATCH_SASL_PASSWORD": "secret",
+    "PROBEWATCH_ALERTMANAGER_URL": "http://127.0.0.1:9",
+    "PROBEWATCH_CONSOLE_PUBLIC_URL": "https://console.example.org",
+}
+
 
 class Demo:
     """A demo in a process of its own. Its children bear a mark in their environment."""
 
-    def __init__(self, folder: Path, *words: str) -> None:
+    def __init__(self, folder: Path, *words: str, headless: bool = True) -> None:
         self.mark = secrets.token_hex(8)
         self.log = folder / "demo.log"
         self.began = time.monotonic()
         with self.log.open("wb") as sink:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "streams", "demo", "--headless", *words],
+                [sys.executable, "-m", "streams", "demo", *(["--headless"] if headless else []), *words],
                 cwd=ROOT,
-                env={**os.environ, "DEMO_MARK": self.mark, "COLUMNS": "200"},
+                env={**os.environ, **SETTINGS, "DEMO_MARK": self.mark, "COLUMNS": "200"},
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
@@ -89,6 +100,12 @@ def test_it_succeeds_in_about_the_time_it_was_given(told: tuple[Demo, int]) -> N
     assert "Traceback" not in demo.text
 
 
+def test_it_uses_no_setting_of_a_deployment(told: tuple[Demo, int]) -> None:
+    demo, _ = told
+    assert f"has settings of its own: {', '.join(sorted(SETTINGS))}." in demo.text
+    assert "secret" not in demo.text
+
+
 def test_it_shows_alerts_as_they_come_the_table_and_the_proof(told: tuple[Demo, int]) -> None:
     demo, _ = told
     lines = demo.text.splitlines()
@@ -131,6 +148,30 @@ def test_it_runs_again_at_once_and_ctrl_c_ends_everything(told: tuple[Demo, int]
         assert demo.alive() == {}
     finally:
         demo.end()
+
+
+def test_ctrl_c_when_all_is_told_is_no_failure(tmp_path: Path) -> None:
+    demo = Demo(tmp_path, "--seconds", "20", "--web-port", "0", "--console-port", "0", headless=False)
+    try:
+        eventually(lambda: "Ctrl-C ends them" in demo.text, "the end of the table", seconds=20 + BEYOND)
+        os.kill(demo.process.pid, signal.SIGINT)
+        assert demo.process.wait(25) == 0, demo.text
+        assert "nothing is left running" in demo.text and demo.alive() == {}
+    finally:
+        demo.end()
+
+
+def test_a_console_that_dies_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
+    demo = Demo(tmp_path, "--seconds", "300", "--web-port", "0", "--console-port", "0")
+    try:
+        eventually(lambda: " searches sent" in demo.text, "searches are sent", seconds=BEYOND)
+        (console,) = [one for one, words in demo.alive().items() if "streams console" in words]
+        os.kill(console, signal.SIGKILL)
+        assert demo.process.wait(30) == 1
+    finally:
+        demo.end()
+    assert "the console ended with code -9; its log" in demo.text and "The console is at" in demo.text
+    assert "--keep FOLDER" in demo.text
 
 
 def test_sigterm_ends_everything_with_its_own_code(tmp_path: Path) -> None:

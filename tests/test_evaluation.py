@@ -220,6 +220,14 @@ def test_the_table_shows_each_incident_and_the_totals() -> None:
     assert summary(evaluation)["false_alerts"] == 1
 
 
+def test_a_narrow_terminal_cuts_no_name_off() -> None:
+    told = alert(detector="a_detector_with_a_long_name")
+    console = Console(width=60)
+    with console.capture() as capture:
+        console.print(render(evaluate([told], [BURST, BREACH])))
+    assert "…" not in capture.get()
+
+
 def test_false_alerts_are_held_against_those_whom_they_hit(tmp_path: Path) -> None:
     path = tmp_path / "roster.csv"
     path.write_text(

@@ -7,11 +7,16 @@ import os
 import resource
 import stat
 import subprocess
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+from rich.text import Text
 
+from streams.__main__ import app
 from tests.live import command, log_lines
 
 LINES = log_lines()[0]
@@ -64,6 +69,44 @@ def test_wrong_use_is_code_2_and_a_sentence(
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().split()) >= 4
+
+
+def test_a_folder_that_a_worker_cannot_make_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    folder = tmp_path / "file" / "data"
+    done = command("worker", "--web-port", "0", environment={"PROBEWATCH_DATA_DIR": str(folder)}, seconds=30)
+    assert done.returncode == 1, (done.stdout, done.stderr)
+    (line,) = (done.stdout + done.stderr).splitlines()
+    assert str(folder) in line and "PROBEWATCH_DATA_DIR" in line
+
+
+def test_what_somebody_typed_is_no_colour() -> None:
+    address = "kafka://[fe80::1]:9"
+    done = command("topics", environment={"PROBEWATCH_BROKER": address})
+    assert done.returncode == 1 and "[fe80::1]:9" in done.stderr, done.stderr
+    done = command("topics", environment={"PROBEWATCH_BROKER": "[/red]"})
+    assert done.returncode == 1 and "'[/red]' is not HOST:PORT" in done.stderr, done.stderr
+
+
+def test_certificate_files_that_are_not_there_are_named() -> None:
+    done = command("topics", environment={"PROBEWATCH_SSL_CAFILE": "/nowhere/ca.pem"})
+    assert done.returncode == 1 and "PROBEWATCH_SSL_CAFILE=/nowhere/ca.pem" in done.stderr, done.stderr
+
+
+def helps(group: Any) -> Iterator[str]:
+    """All words of help of all commands below a group."""
+    context = typer.Context(group)
+    for name in group.list_commands(context):
+        one = group.get_command(context, name)
+        yield from (found for each in (one, *one.params) if (found := getattr(each, "help", None)))
+        if hasattr(one, "list_commands"):
+            yield from helps(one)
+
+
+def test_no_default_in_a_help_is_taken_for_a_colour() -> None:
+    said = list(helps(typer.main.get_command(app)))
+    assert len(said) > 100
+    assert [one for one in said if Text.from_markup(one).plain != one.replace("\\[", "[")] == []
 
 
 # --- a full disk ---

@@ -17,6 +17,17 @@ class Role(StrEnum):
     AUDITOR = "auditor"
 
 
+#: What a role is for, beside the box that gives it. `TABLE` is what holds.
+PURPOSES: dict[Role, str] = {
+    Role.VIEWER: "reads alerts, searches and figures",
+    Role.REVIEWER: "reads, and decides about alerts",
+    Role.SUPERVISOR: "decides, gives work to others, reads the ledger",
+    Role.ANALYST: "reads, makes the public report, changes models",
+    Role.ADMINISTRATOR: "runs accounts and sees no alert",
+    Role.AUDITOR: "reads the ledger alone, and has no other role",
+}
+
+
 class Permission(StrEnum):
     """What a route asks for. The value is how the docs say it."""
 

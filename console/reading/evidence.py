@@ -16,6 +16,13 @@ from models.alert import Alert
 from models.calendar import Event
 from models.reference import Reference
 
+#: The column of a search that tells peers of a kind apart. A subject has none: nobody is searched for as a
+#: colleague of somebody else.
+PEERS = {
+    **{kind: field for kind, field in FIELDS.items() if kind != "subject"},
+    "area": SearchRow.incident_area,
+    "source": SearchRow.source_id,
+}
 #: How many are shown beside an alert.
 MOST_PEERS, MOST_RELATED, MOST_EVENTS = 40, 50, 30
 #: Days before and after the judged time in which demonstrations are near.
@@ -49,15 +56,17 @@ def evidence(session: Session, alert: Alert) -> list[SearchRow]:
 
 
 def peers(session: Session, alert: Alert) -> list[Peer]:
-    """Those of the same kind in the same time: a requester's unit, or the whole agency for others."""
-    field = FIELDS.get(alert.entity_kind)
-    if field is None or alert.agency_id is None or alert.entity_kind == "subject":
+    """Those of the same kind in the same time: a requester's unit, or the whole agency for others. None for
+    kinds that are not in `PEERS`."""
+    field = PEERS.get(alert.entity_kind)
+    if field is None or alert.agency_id is None:
         return []
     searches = func.count()
     conditions = [
         SearchRow.agency_id == alert.agency_id,
         SearchRow.event_time >= alert.window_start,
         SearchRow.event_time < alert.window_end,
+        field.is_not(None),
     ]
     if alert.entity_kind == "requester" and alert.unit_id is not None:
         conditions.append(SearchRow.unit_id == alert.unit_id)

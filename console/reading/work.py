@@ -14,6 +14,8 @@ from console.storage.standing import happened
 from models.alert import Alert
 from models.decisions import Action, Decision, State, Work, allowed, fold, undoable
 
+#: So many of a list are told in words; the entry itself has all.
+FEW = 5
 #: What a disposition means.
 DISPOSITIONS = {
     "confirmed": "confirmed: a rule was broken or the system was misused",
@@ -107,12 +109,14 @@ def words_of_entry(kind: str, raw: bytes) -> str:
     if kind == "configuration" and "packs" in body:
         clauses = sum(len(pack["clauses"]) for pack in body["packs"])
         return f"configuration {body['config_digest']} is in force, with {clauses} clauses of policy"
-    return ", ".join(f"{name.replace('_', ' ')}: {_plain(value)}" for name, value in body.items())
+    told = sorted(body.items(), key=lambda one: one[0] != "what")  # what was done before how
+    return ", ".join(f"{name.replace('_', ' ')}: {_plain(value)}" for name, value in told)
 
 
 def _plain(value: object) -> str:
     if isinstance(value, list):
-        return ", ".join(map(str, value)) or "none"
+        more = [f"{len(value) - FEW} more"] if len(value) > FEW else []
+        return ", ".join([*map(str, value[:FEW]), *more]) or "none"
     return "none" if value is None else str(value)
 
 

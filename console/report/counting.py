@@ -68,6 +68,20 @@ def agencies(session: Session) -> list[str]:
     return sorted(found)
 
 
+def known(session: Session, agency: str, zone: str) -> Period | None:
+    """From the first local day of an agency's searches to the last; None without any."""
+    first, last = session.execute(
+        select(func.min(SearchRow.event_time), func.max(SearchRow.event_time)).where(
+            SearchRow.agency_id == agency
+        )
+    ).one()
+    if first is None:
+        return None
+    days = LocalDays.of(zone)
+    begin, end = (date.fromordinal(days.at(one.timestamp()).day) for one in (first, last))
+    return Period(begin, end, zone)
+
+
 def searches(session: Session, agency: str, period: Period) -> Records:
     """How many searches there are of each kind; keys are as in `SEARCHED`, as the log spells them."""
     columns = (

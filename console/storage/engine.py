@@ -87,7 +87,15 @@ def make_engine(url: str, *, new: bool = True) -> Engine:
             options["pool_pre_ping"] = True
         engine = create_engine(parsed, **options)
     except (ArgumentError, NoSuchModuleError) as error:
-        raise Stop(f"PROBEWATCH_CONSOLE_DATABASE: {error}") from None
+        raise Stop(
+            f"PROBEWATCH_CONSOLE_DATABASE: {error}; it is written sqlite:///FILE or"
+            " postgresql://USER:PASSWORD@HOST/NAME"
+        ) from None
+    except OSError as error:
+        raise Stop(
+            f"the folder {error.filename} of the console's database cannot be made: {error.strerror};"
+            " see PROBEWATCH_CONSOLE_DATABASE"
+        ) from None
     if kind == "sqlite":
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", _begin)

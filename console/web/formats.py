@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import urlencode
+
+from markupsafe import Markup, escape
 
 from models.wording import day_text, figure
 
@@ -59,5 +63,20 @@ def entity_address(kind: str, agency: str | None, name: str) -> str | None:
     return None if path is None else address(path, agency=agency, name=name)
 
 
+def coded(words: str) -> Markup:
+    """Words of a docstring, with what stands between backticks as code.
+
+    >>> str(coded("a < b (see `silence`)"))
+    'a &lt; b (see <code>silence</code>)'
+    """
+    return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(words))))
+
+
 #: What templates may do with a value.
-FILTERS = {"rfc3339": rfc3339, "utc": utc, "amount": amount, "day": day}
+FILTERS: dict[str, Callable[..., str]] = {
+    "rfc3339": rfc3339,
+    "utc": utc,
+    "amount": amount,
+    "day": day,
+    "coded": coded,
+}

@@ -94,7 +94,7 @@ def alerts_table(
         ),
         Column(
             name="decided",
-            title="Decided",
+            title="Told",
             kind="time",
             value=lambda row: row.decided_at,
             filter="days",

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from models.ticking import EVERY_SECONDS
+from models.wording import plural
 from streams.exits import FAILURE, Stop
 from streams.options import Json
 from streams.textfile import Textfile, write_textfile
@@ -69,7 +70,7 @@ def backtest(
     tick_hours: Annotated[
         float, typer.Option(min=0.01, help="Hours of event time between two ticks.")
     ] = EVERY_SECONDS / 3600,
-    jobs: Annotated[int | None, typer.Option(min=1, max=256, help="Processes [one a processor].")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, max=256, help="Processes \\[one a processor].")] = None,
     checkpoint: Annotated[
         float, typer.Option(min=0.0, help="Seconds between two states that --resume can go on from.")
     ] = 30.0,
@@ -197,19 +198,19 @@ def _report(told: Told, out: Path, seconds: float) -> None:
     said = ", ".join(f"{number:,} {name}" for name, number in counts.items())
     rate = told.result.lines / max(seconds, 0.001)
     console.print(
-        f"{told.result.lines:,} lines read: {said}; {seconds:,.1f} s, {rate:,.0f} lines/s. "
+        f"{plural(told.result.lines, 'line')} read: {said}; {seconds:,.1f} s, {rate:,.0f} lines/s. "
         f"The report is {out / 'report.html'}", soft_wrap=True, highlight=False, markup=False,
     )  # fmt: skip
     if told.result.refused:
         one = told.result.refused[0]
         console.print(
-            f"{counts['refused']:,} lines are no searches, see {out / 'refused.jsonl'}. The first: "
+            f"{plural(counts['refused'], 'line')} refused, see {out / 'refused.jsonl'}. The first: "
             f"{one.place.file}, line {one.place.line}, field {one.field}: {one.detail}",
             style="yellow", soft_wrap=True, markup=False, highlight=False,
         )  # fmt: skip
     if missed := counts["late"] + told.after_close:
         console.print(
-            f"{missed:,} searches came too late to be counted; --sort takes them by event_time",
+            f"{plural(missed, 'search')} came too late to be counted; --sort takes them by event_time",
             style="yellow",
             soft_wrap=True,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 from types import FrameType
@@ -39,7 +40,8 @@ def demo(
         int, typer.Option(min=0, max=65535, help="Port of the console; another is taken when it is not free.")
     ] = 8080,
     keep: Annotated[
-        Path | None, typer.Option(file_okay=False, help="Keep the simulated files in this folder.")
+        Path | None,
+        typer.Option(file_okay=False, help="Keep the simulated files and the logs in this folder."),
     ] = None,
 ) -> None:
     """Stream two simulated police years through a broker and a worker; alerts appear as they happen.
@@ -51,18 +53,37 @@ def demo(
     from streams.demo.show import demo as show
 
     signal.signal(signal.SIGTERM, _terminated)
+    _forget_settings()
     try:
         good = show(
             seed=seed, seconds=seconds, headless=headless, web_port=web_port, console_port=console_port,
             folder=keep,
         )  # fmt: skip
     except (Stop, BrokerError) as stop:
-        Console(stderr=True).print(str(stop), style="red", markup=False, soft_wrap=True)
+        errors = Console(stderr=True, highlight=False)
+        errors.print(str(stop), style="red", markup=False, soft_wrap=True)
+        if keep is None:
+            errors.print("The files of this run are gone; with --keep FOLDER they stay, logs among them.")
         raise typer.Exit(FAILURE) from None
     except KeyboardInterrupt as reason:
         Console(stderr=True).print("Stopped; nothing is left running.")
         raise typer.Exit(TERMINATED if isinstance(reason, Terminated) else INTERRUPTED) from None
+    if not headless:
+        Console(stderr=True).print("Stopped; nothing is left running.")
     raise typer.Exit(0 if good else FAILURE)
+
+
+def _forget_settings() -> None:
+    """Take every setting out of the environment: made-up alerts must not reach the Alertmanager of a real
+    deployment, and what logs in there does not log in here."""
+    from streams.settings import PREFIX
+
+    set_here = sorted(name for name in os.environ if name.startswith(PREFIX))
+    for name in set_here:
+        del os.environ[name]
+    if set_here:
+        said = f"Not used here, the demo has settings of its own: {', '.join(set_here)}."
+        Console(stderr=True).print(said, highlight=False, markup=False, soft_wrap=True)
 
 
 def _terminated(number: int, frame: FrameType | None) -> NoReturn:

@@ -59,7 +59,7 @@ def disparity(
         datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day [52 weeks].")
     ] = None,
     last: Annotated[
-        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day [the log's].")
+        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day \\[the log's].")
     ] = None,
     tolerance: Annotated[
         float, typer.Option(min=1.0, max=10.0, help="How many times its share an area may have.")

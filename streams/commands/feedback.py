@@ -31,11 +31,11 @@ def register(app: typer.Typer) -> None:
 
 def feedback(
     alerts: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="Alerts, one a line [topic alerts].")
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Alerts, one a line \\[topic alerts].")
     ] = None,
     decisions: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="Decisions, one a line [topic decisions]."),
+        typer.Option(exists=True, dir_okay=False, help="Decisions, one a line \\[topic decisions]."),
     ] = None,
     files: Annotated[
         list[Path] | None,
@@ -103,6 +103,8 @@ def _table(found: list[Quality]) -> Table:
         value = "" if one.precision.value is None else f"{one.precision.value:.2f}"
         interval = f"{one.precision.low:.2f} to {one.precision.high:.2f}" if value else ""
         table.add_row(one.detector, f"{one.alerts:,}", *map(str, closed), value, interval)
+    for column in table.columns:
+        column.overflow = "fold"  # a name that is cut off is none
     return table
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from models.bundle import is_bundle, verify_bundle
 from models.ledger import verify
+from models.wording import plural
 from streams.exits import FAILURE, Stop
 from streams.whole_file import whole_file
 
@@ -53,11 +54,13 @@ def verify_command(
         console.print(f"and {len(found.faults) - MOST:,} more", style="red")
     last = found.head
     if not found.faults:
-        said = f"{file}: this {what} is whole, {found.entries:,} entries"
+        said = f"{file}: this {what} is whole, {plural(found.entries, 'entry')}"
         if last is not None:
             said += f", head {last.digest} (seq {last.seq:,})"
         console.print(said, markup=False, highlight=False, soft_wrap=True)
-        if head is None:
+        if not found.entries:
+            console.print("There was nothing to check. Is this the file that was meant?", style="yellow")
+        elif head is None:
             console.print(
                 "Compare the head with one that was noted elsewhere: without it nobody can tell whether"
                 " entries are missing at the end.",
@@ -92,7 +95,7 @@ def export_command(
     from console.storage.engine import open_store
 
     try:
-        store = open_store(load_console_settings(database=database).database)
+        store = open_store(load_console_settings(database=database).database, new=False)
         with store.reading() as session, whole_file(out) as stream:
             stream.writelines(ledger.export(session))
             last = ledger.head(session)
@@ -101,7 +104,10 @@ def export_command(
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(FAILURE) from None
     console.print(
-        f"{last.seq:,} entries in {out}, head {last.digest}", markup=False, highlight=False, soft_wrap=True
+        f"{plural(last.seq, 'entry')} in {out}, head {last.digest}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
     )
     if as_json:
         print(json.dumps({"entries": last.seq, "head": last.digest}))

@@ -37,7 +37,7 @@ def produce(
     config: Annotated[
         Path | None, typer.Option(help="Folder of the configuration: it declares sources.")
     ] = None,
-    topic: Annotated[str | None, typer.Option(help="Topic to write to [searches.raw].")] = None,
+    topic: Annotated[str | None, typer.Option(help="Topic to write to \\[searches.raw].")] = None,
     rate: Annotated[float | None, typer.Option(min=0.001, help="At most so many messages a second.")] = None,
     speed: Annotated[
         float | None, typer.Option(min=0.001, help="So many seconds of event time a second.")

@@ -19,6 +19,7 @@ from rich.table import Table
 from models.alert import encode_alert
 from models.budget import BudgetSettings
 from models.ticking import CLOSE_AFTER_SECONDS, EVERY_SECONDS, Ticker
+from models.wording import plural
 from streams.exits import FAILURE, Stop
 from streams.options import Config, Files, Json
 from streams.replay import Replay, replay
@@ -196,12 +197,16 @@ def _report(result: Replay, out: Path, counts: dict[str, int], after_close: int)
         console.print(table)
     said = ", ".join(f"{number:,} {name}" for name, number in counts.items())
     console.print(
-        f"{result.lines:,} lines read: {said}. {sum(totals.values()):,} alerts in {out}", soft_wrap=True
+        f"{plural(result.lines, 'line')} read: {said}. {plural(sum(totals.values()), 'alert')} in {out}",
+        soft_wrap=True,
     )
     for name, suffix in (("refused", ".refused"), ("late", ".late")):
         if counts[name]:
             console.print(
-                f"[yellow]{counts[name]:,} lines were {name}; they are in {out}{suffix}", soft_wrap=True
+                f"{plural(counts[name], 'line')} {name}: see {out}{suffix}",
+                style="yellow",
+                markup=False,
+                soft_wrap=True,
             )
     if result.first_refused is not None:
         console.print(

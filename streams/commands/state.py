@@ -40,6 +40,7 @@ def state(
     state that a worker with this configuration would refuse, or records that nobody takes.
     """
     # Load every detector with its mathematics, which other commands should not wait for.
+    from models.wording import plural
     from streams.inspection import inspect
 
     try:
@@ -53,7 +54,10 @@ def state(
     console = Console(width=None if sys.stdout.isatty() else 200)
     console.print(_table(found.views))
     if quiet := sum(not _worth_a_row(view) for view in found.views):
-        console.print(f"{quiet} partitions have no state and nothing to read", highlight=False)
+        console.print(
+            f"{plural(quiet, 'partition')} {'has' if quiet == 1 else 'have'} no state and nothing to read",
+            highlight=False,
+        )
     for sentence in found.remarks:
         console.print(sentence, highlight=False, soft_wrap=True, markup=False)
     for sentence in findings:

@@ -39,7 +39,7 @@ def register(app: typer.Typer) -> None:
             finally:
                 admin.close()
         except exits.Stop as stop:
-            Console(stderr=True).print(f"[red]{stop}[/red]", highlight=False, soft_wrap=True)
+            Console(stderr=True).print(str(stop), style="red", highlight=False, soft_wrap=True, markup=False)
             raise typer.Exit(exits.FAILURE) from None
         missing = [] if create_missing else [kafka_name(settings, topic.name) for topic in found.missing]
         table = Table("topic", "partitions", "wanted", "clean-up", "state")
@@ -54,7 +54,7 @@ def register(app: typer.Typer) -> None:
         console = Console()
         console.print(table)
         for sentence in (*found.wrong, *found.warnings):
-            console.print(sentence, highlight=False, soft_wrap=True)
+            console.print(sentence, highlight=False, soft_wrap=True, markup=False)
         if missing:
             console.print("create the missing ones with `./probewatch topics --create`")
         if as_json:

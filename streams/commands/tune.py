@@ -51,7 +51,7 @@ def tune(
     trials: Annotated[int, typer.Option(min=1, max=10_000, help="Settings to be tried.")] = 40,
     folds: Annotated[int, typer.Option(min=2, max=20, help="Spans of the labelled time.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same settings.")] = 0,
-    jobs: Annotated[int | None, typer.Option(min=1, max=256, help="Processes [one a processor].")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, max=256, help="Processes \\[one a processor].")] = None,
     out: Annotated[Path, typer.Option(file_okay=False, help="Folder of the results.")] = Path("tuning"),
     textfile: Textfile = None,
     as_json: Json = False,

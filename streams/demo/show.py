@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,11 +22,12 @@ from models.alert import Alert
 from models.detectors import settings_types
 from models.pipeline import Standing
 from models.ticking import Ticker
+from models.wording import plural
 from streams.broker import EmbeddedBroker
 from streams.configuration import load
 from streams.demo.oversight import PEOPLE, overseeing
 from streams.demo.stream import Feeding, Listening
-from streams.demo.worker import ROOT, Worker, free_port, running, wait_until_ready
+from streams.demo.worker import ROOT, Child, Worker, free_port, running, wait_until_ready
 from streams.exits import Stop
 from streams.replay import Replay, replay
 from streams.settings import Settings, load_settings
@@ -48,7 +50,7 @@ def demo(
 
     Raises:
         Stop: something could not be started; the text says what to do.
-        KeyboardInterrupt: as it comes; everything is ended by then.
+        KeyboardInterrupt: as it comes before all is told; everything is ended by then.
     """
     console = Console(force_terminal=False if headless else None, highlight=False, soft_wrap=True)
     if not console.is_terminal:
@@ -103,7 +105,7 @@ def demo(
         )
         stack.callback(feeding.stop)
         feeding.start()
-        _watch(console, worker, feeding, listening, headless)
+        _watch(console, (worker, oversight.process), feeding, listening, headless)
         if feeding.error is not None:
             raise Stop(f"the searches could not be sent: {feeding.error}")
         good = _settle(console, worker, feeding, listening)
@@ -124,14 +126,25 @@ def demo(
                 f"\nStill running: the console at {oversight.address} ({' and '.join(PEOPLE)}, password "
                 f"{oversight.password}) and {worker.address}/metrics. Ctrl-C ends them."
             )
-            while True:
-                time.sleep(0.5)
-                worker.check()
-                oversight.process.check()
+            _stay((worker, oversight.process))
     return good
 
 
-def _watch(console: Console, worker: Worker, feeding: Feeding, listening: Listening, headless: bool) -> None:
+def _stay(children: Sequence[Child]) -> None:
+    """Until Ctrl-C, which ends what has been told in full; SIGTERM goes on to whoever asked for more."""
+    try:
+        while True:
+            time.sleep(0.5)
+            for one in children:
+                one.check()
+    except KeyboardInterrupt as reason:
+        if type(reason) is not KeyboardInterrupt:
+            raise
+
+
+def _watch(
+    console: Console, children: Sequence[Child], feeding: Feeding, listening: Listening, headless: bool
+) -> None:
     """Show alerts as they come until all searches are sent."""
     columns = (
         TextColumn("{task.description}"),
@@ -148,11 +161,12 @@ def _watch(console: Console, worker: Worker, feeding: Feeding, listening: Listen
             sent = feeding.delivery.lines
             standing = sum(alert.status != "withdrawn" for alert in listening.standing.values())
             day = datetime.fromtimestamp(feeding.now, UTC).strftime("%d %b %Y") if feeding.now else ""
-            progress.update(task, completed=sent, said=f"{day}, {standing} alerts")
+            progress.update(task, completed=sent, said=f"{day}, {plural(standing, 'alert')}")
             if headless and time.monotonic() - last > 5:
                 last = time.monotonic()
                 console.print(f"  {sent:>6,} of {feeding.total:,} searches sent, {day}", style="dim")
-            worker.check()
+            for one in children:
+                one.check()
 
 
 def _settle(console: Console, worker: Worker, feeding: Feeding, listening: Listening) -> bool:

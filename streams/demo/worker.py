@@ -33,11 +33,12 @@ class Child:
     def check(self) -> None:
         """Raises Stop with the end of its log when it has died."""
         if self.process.poll() is not None:
-            last = self.log.read_text(errors="replace").splitlines()[-5:]
-            raise Stop(
-                f"the {self.what} ended with code {self.process.returncode}; its log {self.log} ends:\n"
-                + "\n".join(last)
-            )
+            raise Stop(f"the {self.what} ended with code {self.process.returncode}; {self.last_lines()}")
+
+    def last_lines(self) -> str:
+        """The end of its log: whoever reads this may find its folder gone."""
+        last = self.log.read_text(errors="replace").splitlines()[-5:]
+        return f"its log {self.log} ends:\n" + "\n".join(last)
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def wait_until_ready(worker: Worker, seconds: float) -> None:
         except OSError:
             pass
         time.sleep(0.1)
-    raise Stop(f"the worker is not ready after {seconds:.0f} seconds: {why}; its log is {worker.log}")
+    raise Stop(f"the worker is not ready after {seconds:.0f} seconds: {why}; {worker.last_lines()}")
 
 
 def free_port(port: int = 0) -> int:

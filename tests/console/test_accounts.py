@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from console.access import accounts
 from console.access.passwords import LEAST, temporary, weakness
-from console.access.permissions import Role, fitting
+from console.access.permissions import PURPOSES, Role, fitting
 from console.storage.engine import Store
 from console.storage.ledger import entries
 from tests.console.browsing import PASSWORD, Browser, Clock, add_account, make_console, set_up_factor
@@ -86,6 +86,12 @@ def test_an_account_that_cannot_be_is_refused(
     administrator: Browser, fields: dict[str, Any], said: str
 ) -> None:
     assert said in notice(administrator, administrator.submit("/accounts", fields))
+
+
+def test_the_boxes_say_what_a_role_is_for(console: FastAPI, administrator: Browser) -> None:
+    for path in ("/accounts", f"/accounts/{id_of(console, 'reviewer-1')}"):
+        page = administrator.get(path).text
+        assert all(f">{role}: {PURPOSES[role]}</label>" in page for role in Role), path
 
 
 def test_other_roles_end_the_sessions_of_an_account(console: FastAPI, administrator: Browser) -> None:

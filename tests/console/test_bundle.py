@@ -181,6 +181,20 @@ def test_the_command_checks_ledgers_and_bundles(store: Store, tmp_path: Path) ->
     assert run("verify", tmp_path / "none").exit_code == 2
 
 
+def test_no_store_is_exported_as_an_empty_ledger(tmp_path: Path) -> None:
+    done = run(
+        "export", "--out", tmp_path / "ledger.jsonl", "--database", f"sqlite:///{tmp_path}/none.sqlite"
+    )
+    assert done.exit_code == 1 and "there is no store at" in done.stderr
+    assert [*tmp_path.iterdir()] == [], "neither a store nor a file is left"
+
+
+def test_an_empty_file_is_not_simply_whole(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_bytes(b"")
+    done = run("verify", tmp_path / "empty")
+    assert "There was nothing to check." in done.stderr
+
+
 def test_a_cut_ledger_is_noticed_by_its_head(store: Store, tmp_path: Path) -> None:
     fill(store)
     exported = tmp_path / "ledger.jsonl"

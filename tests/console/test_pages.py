@@ -168,6 +168,11 @@ def test_a_filter_takes_anything(supervisor: Browser, path: str, text: str) -> N
     assert "62615533" not in " ".join(filter(None, shown)), "a template took it for its own"
 
 
+def test_what_a_detector_says_of_itself_is_no_markup(site: Site, supervisor: Browser) -> None:
+    said = supervisor.get(site.path("alert:sequence_gap")).text.partition("What else could explain it")[2]
+    assert "(see <code>silence</code>)" in said and "`" not in said
+
+
 def test_alerts_of_an_entity_are_the_worst_first(supervisor: Browser) -> None:
     rows = exported(supervisor, PAGES["requester"] + "&export=alerts")
     ranks = [SEVERITIES.index(row["Severity"]) for row in rows]

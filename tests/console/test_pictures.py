@@ -33,8 +33,10 @@ PICTURES = {
     "expected": expected_picture(21, 1.3, (0, 6)),
     "expected alone": expected_picture(3, None, None),
     "nothing seen": expected_picture(0, 4.5, (2, 9)),
+    "none allowed": expected_picture(2, 0, (0, 0)),
     "timeline": timeline_picture([(AT, HOSTILE, HOSTILE)], ZONE, WINDOW, [(AT.date(), HOSTILE)]),
     "history": history_picture(weeks_of(DAYS, [date(2021, 4, 4)], date(2021, 7, 1)), of=HOSTILE),
+    "two years": history_picture(weeks_of({date(2019, 1, 1): 1}, [], date(2021, 2, 1)), of="x"),
     "no history": history_picture([], of="x"),
     "heat": heat_picture(
         date(2021, 1, 1), date(2021, 12, 31), {day: HeatDay(n, n % 2, n % 3, 0.5) for day, n in DAYS.items()}
@@ -68,6 +70,12 @@ class TestEvery:
                     assert -0.1 <= float(value) <= most + 0.1
         assert "nan" not in str(picture.svg)
 
+    def test_no_words_are_cut_off_at_the_right(self, picture: Picture) -> None:
+        root = ElementTree.fromstring(str(picture.svg))
+        for one in root.iter("{http://www.w3.org/2000/svg}text"):
+            if not {"end", "middle"} & set((one.get("class") or "").split()):
+                assert float(one.get("x", 0)) + 6.5 * len(one.text or "") <= picture.width, one.text
+
     def test_has_its_numbers_as_a_table(self, picture: Picture) -> None:
         for row in picture.rows:
             assert len([column.value(row) for column in picture.table.columns]) == len(row)
@@ -82,6 +90,12 @@ def test_the_table_of_what_was_expected_has_the_numbers_that_are_drawn() -> None
     ]
 
 
+def test_a_rule_is_not_compared_with_normal_use() -> None:
+    said = PICTURES["none allowed"].description
+    assert said == "2 seen, of what the sentence of the alert counts, where there should be none."
+    assert PICTURES["none allowed"].rows == [("Seen", 2), ("Expected", 0)]
+
+
 def test_a_timeline_is_drawn_in_local_time() -> None:
     circle = re.search(r'cy="([0-9.]+)"', str(PICTURES["timeline"].svg))
     assert circle is not None
@@ -94,6 +108,14 @@ def test_a_week_is_compared_with_the_weeks_before_it_alone() -> None:
     (*before, last) = weeks_of(quiet | {date(2021, 5, 24): 50}, [], date(2021, 5, 24))
     assert [week.usual for week in before[:LEAST]] == [None] * LEAST
     assert (last.searches, last.usual, last.low, last.high) == (50, 2, 2, 2)
+
+
+def test_a_history_that_is_cut_says_so() -> None:
+    assert (
+        "1 search in 5 weeks,"
+        in history_picture(weeks_of({date(2021, 1, 4): 1}, [], date(2021, 2, 1)), of="x").description
+    )
+    assert "0 searches in the last 105 weeks," in PICTURES["two years"].description
 
 
 def test_weeks_without_searches_count_as_none() -> None:

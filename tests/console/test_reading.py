@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -97,6 +98,21 @@ def test_peers_are_those_of_the_unit_in_the_same_time(filled: Store) -> None:
         found = peers(session, alert)
     assert {one.name: one.searches for one in found} == Counter(one.requester_id for one in near)
     assert [one.name for one in found if one.itself] == [alert.entity]
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "name"), [("area", "incident_area", "central"), ("source", "source_id", "feed")]
+)
+def test_areas_and_sources_have_peers_too(filled: Store, kind: str, field: str, name: str) -> None:
+    _, searches, _ = replayed()
+    like = last_of("volume")
+    alert = msgspec.structs.replace(like, entity_kind=kind, entity=name, unit_id=None)
+    near = [one for one in searches if like.window_start <= one.event_time < like.window_end]
+    with filled.reading() as session:
+        found = peers(session, alert)
+    counted = Counter(getattr(one, field) for one in near)
+    counted.pop(None, None)  # a search that names no area belongs to none
+    assert counted and {one.name: one.searches for one in found} == counted
 
 
 def test_related_alerts_are_of_the_incident_or_of_the_entity(filled: Store) -> None:

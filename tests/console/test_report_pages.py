@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from console.access.permissions import Role
+from console.report import counting
 from console.report.files import files, one_report
 from console.report.pdf import pdf
 from console.report.static import html
@@ -98,6 +99,23 @@ def test_the_page_shows_the_figures_and_gives_the_files(
         assert answer.content == content and "attachment" in answer.headers["content-disposition"]
     assert maker.get("/figures/report.pdf?agency=x&from=2021-03-01&to=2021-03-02").status_code == 404
     assert maker.get("/figures/report.csv?agency=lapd&from=2021-03-01&to=2021-02-02").status_code == 422
+
+
+def test_a_period_without_searches_says_where_they_are(
+    store: Store, tmp_path: Path, shipped: Configuration
+) -> None:
+    add_searches(store, 20, agency_id="lapd")
+    with store.reading() as session:
+        found = counting.known(session, "lapd", "America/Los_Angeles")
+    assert found is not None and MARCH.first <= found.first <= found.last <= MARCH.last
+    app = make_console(store, tmp_path, configuration=shipped)
+    add_account(app, "viewer-1", Role.VIEWER, password=None)
+    viewer = Browser(app).enter("viewer-1")
+    page = viewer.get("/figures").text
+    assert f"No search of this period is here. Those that are here are from {found}" in page
+    (address,) = re.findall(r'<a href="([^"]*)">show the last month', page)
+    there = viewer.get(address.replace("&amp;", "&")).text
+    assert "No search of this period" not in there
 
 
 def test_sorting_does_not_tell_where_a_withheld_count_lies(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -96,6 +97,17 @@ def test_another_database_is_refused_with_a_sentence() -> None:
         make_engine("mysql://somewhere/x")
     with pytest.raises(Stop, match="PROBEWATCH_CONSOLE_DATABASE"):
         make_engine("no url")
+    with pytest.raises(Stop, match="sqlite:///FILE"):
+        make_engine("no url")
+
+
+def test_a_file_that_cannot_be_a_store_is_said_in_a_sentence(tmp_path: Path) -> None:
+    other = tmp_path / "notes"
+    other.write_text("these are notes, and no database of anything\n" * 40)
+    with pytest.raises(Stop, match="notes cannot be used: file is not a database"):
+        open_store(f"sqlite:///{other}")
+    with pytest.raises(Stop, match="notes/.* cannot be made: .*PROBEWATCH_CONSOLE_DATABASE"):
+        open_store(f"sqlite:///{other}/below/store.sqlite")
 
 
 def test_a_store_of_a_later_version_is_refused(store: Store) -> None:

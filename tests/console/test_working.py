@@ -7,17 +7,24 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from sqlalchemy import select
 
 from console.access.permissions import Role
+from console.intake.taking import take_alerts
+from console.reading.work import words_of_entry
 from console.storage import ledger
 from console.storage.engine import Store
 from console.storage.tables import AlertRow, DecisionRow
 from models.bundle import verify_bundle
-from tests.console.browsing import Browser
+from models.detectors import settings_types
+from streams.commands.config import SHIPPED
+from streams.configuration import load
+from tests.console.alerts import search
+from tests.console.browsing import Browser, add_account, make_console
 from tests.console.conftest import copied
-from tests.console.site import Site, site_over
+from tests.console.site import Site, fill, site_over
 
 REASON = "Asked the captain; he could not say."
 
@@ -232,6 +239,40 @@ def test_a_look_is_kept_in_the_browser(still: Site) -> None:
     assert person.submit("/display", {"theme": "pink"}).status_code == 422
 
 
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("provisional", "Provisional: the day is still open"),
+        ("amended", "Times and searches below are those of all its days"),
+        ("withdrawn", "the program took it back when the day was complete; its sentence says why."),
+    ],
+)
+def test_what_a_status_means_is_said(site: Site, first: Browser, status: str, said: str) -> None:
+    like = next(one for one in site.alerts if one.detector == "volume")
+    alert = msgspec.structs.replace(like, alert_id="f" * 32, status=status)
+    with site.store.writing() as session:
+        take_alerts(session, [alert], site.clock())
+    assert said in first.get(f"/alerts/{alert.alert_id}").text
+
+
+def test_one_source_is_not_many(store: Store, tmp_path: Path) -> None:
+    fill(store, [search(1)], [])
+    app = make_console(store, tmp_path, configuration=load(SHIPPED, SHIPPED, settings_types()))
+    add_account(app, "viewer-1", Role.VIEWER, password=None)
+    said = Browser(app).enter("viewer-1").get("/completeness").text
+    assert "The only source reports." in said and "All 1 sources" not in said
+
+
+def test_an_entity_tells_how_many_alerts_there_are_and_not_how_many_fit_on_a_page(
+    site: Site, first: Browser
+) -> None:
+    like = next(one for one in site.alerts if one.detector == "volume")
+    many = [msgspec.structs.replace(like, alert_id=f"{n:032x}", entity="r-busy") for n in range(1, 61)]
+    with site.store.writing() as session:
+        take_alerts(session, many, site.clock())
+    assert "<dd>60, of them open 60</dd>" in first.get("/requester?agency=lapd&name=r-busy").text
+
+
 @pytest.mark.parametrize("detector", ["volume", "policy_clause", "sequence_gap"])
 def test_a_bundle_verifies_on_its_own_and_the_ledger_says_who_took_it(
     site: Site, first: Browser, detector: str
@@ -247,3 +288,5 @@ def test_a_bundle_verifies_on_its_own_and_the_ledger_says_who_took_it(
     with site.store.reading() as session:
         (*_, last) = ledger.about(session, path.rpartition("/")[2])
     assert (last.kind, last.actor) == ("access", "reviewer-1")
+    said = words_of_entry("access", msgspec.json.encode(last.body))
+    assert said.startswith("what: evidence bundle, ") and len(said) < 600, "no list of all its lines"

@@ -11,7 +11,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError
 
 from streams.exits import Stop
 
@@ -35,7 +35,7 @@ def upgrade(engine: Engine) -> None:
     """
     try:
         command.upgrade(configured(engine), "head")
-    except OperationalError as error:
+    except DatabaseError as error:
         where = engine.url.render_as_string(hide_password=True)
         raise Stop(f"the console's database {where} cannot be used: {error.orig}") from None
     except CommandError as error:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from console.access import accounts
 from console.access.accounts import Refused
 from console.access.passwords import temporary
-from console.access.permissions import Permission, Role
+from console.access.permissions import PURPOSES, Permission
 from console.access.require import require
 from console.access.tables import AccountRow
 from console.access.visits import Current
@@ -59,7 +59,7 @@ def listed(request: Request, current: Administrator, session: Reading) -> Respon
     """All accounts."""
     page = Page(request, "accounts.html", "Accounts", way="/accounts")
     page.table(TABLE, accounts.everyone(session))
-    return page.answer(roles=list(Role))
+    return page.answer(roles=PURPOSES)
 
 
 @router.post("")
@@ -88,7 +88,7 @@ def add(
 def one(request: Request, current: Administrator, session: Reading, account_id: int) -> Response:
     """One account."""
     row = _row(session, account_id)
-    words = {"row": row, "roles": list(Role), "own": row.id == current.id, "way": "/accounts"}
+    words = {"row": row, "roles": PURPOSES, "own": row.id == current.id, "way": "/accounts"}
     return render(request, "one_account.html", f"Account {row.name}", words)
 
 

@@ -15,7 +15,7 @@ from console.access.permissions import Permission
 from console.access.require import require
 from console.access.visits import Current
 from console.reading import policy
-from console.reading.evidence import Nearby, Peer, evidence, missing, nearby, peers, related
+from console.reading.evidence import PEERS, Nearby, Peer, evidence, missing, nearby, peers, related
 from console.reading.explaining import about, rarity
 from console.reading.work import DISPOSITIONS, Happened, standing, words_of
 from console.storage.tables import AlertRow
@@ -174,6 +174,8 @@ def row_of(session: Session, alert_id: str) -> AlertRow:
 
 def _peers_kind(alert: Alert) -> str:
     """Who the peers are, in words."""
+    if alert.entity_kind not in PEERS or alert.agency_id is None:
+        return "nobody is compared"
     if alert.entity_kind == "requester" and alert.unit_id:
         return f"everybody of unit {alert.unit_id}"
     return f"every {alert.entity_kind} of the agency"
@@ -185,7 +187,11 @@ def _peers_table(alert: Alert) -> Table[Peer]:
         caption=f"In the same time: {_peers_kind(alert)}",
         sort="searches",
         descending=True,
-        empty="The store has no searches of this time.",
+        empty=(
+            "The store has no searches of this time."
+            if alert.entity_kind in PEERS and alert.agency_id is not None
+            else f"An alert about one {alert.entity_kind} is not set beside others."
+        ),
         size=10,
         columns=(
             Column(

@@ -152,6 +152,7 @@ def _answer(
         number=number,
         last_day=last_day,
         threshold=threshold,
+        alerts=len(told),
         open_alerts=sum(row.open for row in told),
         beside=list(BESIDE),
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from sqlalchemy.orm import Session
 
 from console.access.permissions import Permission
 from console.access.require import require
+from console.report import counting
 from console.report.counting import agencies
 from console.report.figures import Report
 from console.report.files import WRITERS, one_report
@@ -26,6 +28,13 @@ First = Annotated[str, Query(alias="from", max_length=32)]
 Last = Annotated[str, Query(alias="to", max_length=32)]
 
 
+class Elsewhere(NamedTuple):
+    """The period from which searches are here, in words, and the figures of its last month."""
+
+    period: str
+    address: str
+
+
 @router.get("/figures", dependencies=[Depends(require(Permission.READ_FIGURES))])
 def figures(
     request: Request, session: Reading, now: Now, agency: Agency = None, first: First = "", last: Last = ""
@@ -35,11 +44,12 @@ def figures(
     known = agencies(session)
     chosen = agency if agency in known else known[0] if known else None
     begin, end = _last_month(now, _zone(request, chosen))
-    report, problem = None, None
+    report, problem, elsewhere = None, None, None
     if chosen is not None:
         try:
             begin, end = _day(first, begin), _day(last, end)
             report = _report(request, session, chosen, begin, end)
+            elsewhere = _elsewhere(session, chosen, begin, end, _zone(request, chosen))
         except ValueError as error:
             problem = _sentence(error)
     for figure in report.figures if report is not None else ():
@@ -55,6 +65,7 @@ def figures(
         last=end.isoformat(),
         report=report,
         problem=problem,
+        elsewhere=elsewhere,
         files={kind: address(f"/figures/report.{kind}", **period) for kind in WRITERS},
     )
 
@@ -82,6 +93,15 @@ def file(
 def _report(request: Request, session: Reading, agency: str, first: date, last: date) -> Report:
     state = request.app.state
     return one_report(session, state.configuration, state.settings, agency, first, last)
+
+
+def _elsewhere(session: Session, agency: str, first: date, last: date, zone: str) -> Elsewhere | None:
+    """Where an agency's searches are, when none of them is in a period."""
+    found = counting.known(session, agency, zone)
+    if found is None or (found.first <= last and first <= found.last):
+        return None
+    month = {"agency": agency, "from": found.last.replace(day=1).isoformat(), "to": found.last.isoformat()}
+    return Elsewhere(str(found), address("/figures", **month))
 
 
 def _zone(request: Request, agency: str | None) -> str:

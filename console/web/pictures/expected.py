@@ -25,8 +25,12 @@ def expected_picture(
             text(at(mark), AXIS + 20, figure(mark), "faint middle"),
         ]
     rows: list[tuple[str, float]] = [("Seen", observed)]
-    said = f"{figure(observed)} was seen"
-    if interval is not None:
+    # What is counted differs from detector to detector: searches, cases, days, hours.
+    said = f"{figure(observed)} seen, of what the sentence of the alert counts"
+    none_at_all = expected == 0 and interval == (0, 0)
+    if none_at_all:  # a rule or a gap in numbers, for which there is no normal use
+        said += ", where there should be none"
+    elif interval is not None:
         first, last = interval
         parts.append(rect(at(first), 50, max(at(last) - at(first), 2), AXIS - 50, "band"))
         rows += [("Usual at least (95 of 100)", first), ("Usual at most (95 of 100)", last)]
@@ -35,7 +39,7 @@ def expected_picture(
         parts.append(line([(at(expected), 44), (at(expected), AXIS)], "line third dashed"))
         parts.append(_label(at(expected), 84 if interval is None else 40, f"expected {figure(expected)}"))
         rows.insert(1, ("Expected", expected))
-        said += f"; the mean of normal use is {figure(expected)}"
+        said += "" if none_at_all else f"; the mean of normal use is {figure(expected)}"
     parts.append(line([(at(observed), 26), (at(observed), AXIS)], "line second"))
     parts.append(dot(at(observed), AXIS - 10, 7, "second"))
     parts.append(_label(at(observed), 20, f"seen {figure(observed)}", "strong"))

@@ -5,10 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from console.reading.history import LEAST, PAST, Week
-from console.web.pictures.base import Picture, Scale, area, diamond, line, numbers, rect, steps, text, upright
+from console.web.pictures.base import (
+    WIDTH,
+    Picture,
+    Scale,
+    area,
+    diamond,
+    line,
+    numbers,
+    rect,
+    steps,
+    text,
+    upright,
+)
 from models.wording import day_text, figure, plural
 
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 708.0, 22.0, 190.0
+#: Room that a date below the axis takes.
+DATE = 80.0
 
 
 def history_picture(weeks: Sequence[Week], *, of: str) -> Picture:
@@ -41,13 +55,14 @@ def history_picture(weeks: Sequence[Week], *, of: str) -> Picture:
     parts.append(line([(LEFT, BOTTOM), (RIGHT, BOTTOM)], "axis"))
     step = max(1, -(-len(shown) // 8))
     for place in range(0, len(shown), step):
-        begin = shown[place].begin
-        parts.append(text(across(place), BOTTOM + 18, f"{begin:%-d %b %Y}", "faint"))
+        if across(place) + DATE <= WIDTH:  # the last one may not be there whole
+            parts.append(text(across(place), BOTTOM + 18, f"{shown[place].begin:%-d %b %Y}", "faint"))
     alerts = sum(week.alerts for week in shown)
+    cut = "the last " if len(shown) < len(weeks) else ""
     return Picture(
         title=f"Searches of {of}, week by week",
         description=(
-            f"{plural(sum(week.searches for week in shown), 'search')} in {plural(len(shown), 'week')}, "
+            f"{plural(sum(week.searches for week in shown), 'search')} in {cut}{plural(len(shown), 'week')}, "
             f"most in one week {max((week.searches for week in shown), default=0)}. {_usual(bool(known))} "
             f"Diamonds mark weeks with alerts, {plural(alerts, 'alert')} in all."
         ),

@@ -41,7 +41,7 @@ def promote(
     by: Account,
     comparison: Annotated[
         str | None,
-        typer.Option(help="Digest of the comparison that speaks for it [the last one with the champion]."),
+        typer.Option(help="Digest of the comparison that speaks for it \\[the last one with the champion]."),
     ] = None,
     reason: Reason = None,
     since: Since = None,

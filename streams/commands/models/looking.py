@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from models.wording import plural
 from streams.commands.models.shelf import Digest, Shelf, console, opened, said
 from streams.exits import FAILURE, Stop
 from streams.options import Alerts, Config, Decisions, Files, Json, Labels, ModelsFolder, in_pairs
@@ -114,7 +116,9 @@ def compare(
                 )),
                 *(_by_labels(side.labelled) if side.labelled else ()),
             )  # fmt: skip
-    out = Console()
+    for column in table.columns:
+        column.overflow = "fold"  # a figure that is cut off is none
+    out = Console(width=None if sys.stdout.isatty() else 200)
     out.print(table)
     out.print(f"{made.rows:,} profiles of {made.begins} to {made.until}; {made.both} alerts in common")
     out.print(f"comparison {digest}", soft_wrap=True)
@@ -159,7 +163,9 @@ def check(
     for problem in problems:
         console.print(problem, style="red")
     if not problems:
-        console.print(f"{len(shelf.models.by_digest)} models: registry, pointer and artefacts are whole")
+        console.print(
+            f"{plural(len(shelf.models.by_digest), 'model')}: registry, pointer and artefacts are whole"
+        )
     if as_json:
         print(json.dumps({"ok": not problems, "models": len(shelf.models.by_digest), "problems": problems}))
     if problems:

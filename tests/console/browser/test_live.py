@@ -75,7 +75,7 @@ def test_from_arrival_to_the_ledger(desk: Desk, tmp_path: Path) -> None:
     alert = arrives(desk)
     first.locator(f"#open-{alert.alert_id}").click()
     expect(first.locator("figure svg").first).to_be_visible()
-    assert f"{alert.observed:g} was seen" in first.locator("figure desc").first.inner_html()
+    assert f"{alert.observed:g} seen" in first.locator("figure desc").first.inner_html()
     first.get_by_text("The numbers as a table").first.click()
     expect(first.locator("#table-expected")).to_contain_text("Seen")
     first.get_by_role("button", name="Acknowledge").click()

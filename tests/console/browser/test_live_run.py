@@ -177,7 +177,7 @@ def test_from_a_search_on_kafka_to_an_evidence_bundle(
     alert = run.moments[-1].alert
     reviewer.locator(f"#open-{alert.alert_id}").click()
     expect(reviewer.locator("figure svg").first).to_be_visible()
-    assert f"{alert.observed:g} was seen" in reviewer.locator("figure desc").first.inner_html()
+    assert f"{alert.observed:g} seen" in reviewer.locator("figure desc").first.inner_html()
     reviewer.get_by_role("button", name="Acknowledge").click()
     reviewer.locator("summary", has_text="Decide what it is").click()
     reviewer.get_by_label("confirmed: a rule was broken").check()
