@@ -48,10 +48,14 @@ def verify_command(
         bundle = is_bundle(first)
         found = (verify_bundle if bundle else verify)(lines, head)
     what = "bundle" if bundle else "ledger"
-    for fault in found.faults[:MOST]:
+    # Where not one line can be read, the first says all that there is to say.
+    shown = MOST if found.entries else 1
+    for fault in found.faults[:shown]:
         console.print(f"{file}: {fault}", style="red", markup=False, highlight=False, soft_wrap=True)
-    if len(found.faults) > MOST:
-        console.print(f"and {len(found.faults) - MOST:,} more", style="red")
+    if found.faults and not found.entries:
+        console.print("No entry can be read. Is this a ledger or a bundle at all?", style="red")
+    elif len(found.faults) > shown:
+        console.print(f"and {len(found.faults) - shown:,} more", style="red")
     last = found.head
     if not found.faults:
         said = f"{file}: this {what} is whole, {plural(found.entries, 'entry')}"

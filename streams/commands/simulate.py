@@ -59,7 +59,8 @@ def simulate(
     try:
         written = write_simulation(world, out, SHIPPED)
     except OSError as error:
-        console.print(str(error), style="red", markup=False, soft_wrap=True)
+        where = error.filename or out
+        console.print(f"cannot write {where}: {error.strerror}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
     compared = targets(world) if report else []
     if report:

@@ -195,6 +195,13 @@ def test_an_empty_file_is_not_simply_whole(tmp_path: Path) -> None:
     assert "There was nothing to check." in done.stderr
 
 
+def test_a_file_that_is_no_ledger_is_told_so_in_two_lines(tmp_path: Path) -> None:
+    (tmp_path / "letter").write_text("Dear commissioner,\n" * 50)
+    done = run("verify", tmp_path / "letter")
+    assert done.exit_code == 1 and len(done.stderr.strip().splitlines()) == 2
+    assert "Is this a ledger or a bundle at all?" in done.stderr
+
+
 def test_a_cut_ledger_is_noticed_by_its_head(store: Store, tmp_path: Path) -> None:
     fill(store)
     exported = tmp_path / "ledger.jsonl"
