@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 
 from tests.delivery.cluster import SESSION, Deployment, Worker, log_lines
 from tests.live import eventually
@@ -44,8 +45,11 @@ def test_worker_that_slept_past_its_session_writes_nothing(deployment: Deploymen
     sleeper.wait_ready()
     eventually(lambda: bool(deployment.committed()), "some work is committed")
     sleeper.signal(signal.SIGSTOP)
+    asleep = time.monotonic()
     successor = deployment.start()
     deployment.wait_done()
+    # It may have done all before it fell asleep: then nothing has waited for its session to end.
+    time.sleep(max(0.0, asleep + SESSION + 2 - time.monotonic()))
     before = {topic: deployment.read(topic) for topic in ("alerts", "state.watch")}
     sleeper.signal(signal.SIGCONT)
     assert sleeper.wait_exit(SESSION + 10) == 70
