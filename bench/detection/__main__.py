@@ -6,6 +6,9 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 
 from rich.console import Console
@@ -46,6 +49,7 @@ def main() -> None:
     parser.add_argument(
         "--page", type=Path, help="rewrite what this page says of the scales, and its pictures"
     )
+    parser.add_argument("--jobs", type=int, default=1, help="seeds played at once, each in a process")
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     parser.add_argument(
         "--external", type=Path, metavar="LOG", help="instead: tails and Farrington on a real log (CSV)"
@@ -58,10 +62,11 @@ def main() -> None:
         return
     changes = {name: json.loads(value) for name, _, value in (one.partition("=") for one in given.set)}
     seeds: list[Seed] = []
-    for scale in given.scales:
-        for seed in numbers(given.seeds):
-            seeds.append(one_seed(scale, seed, changes))
-            console.print(f"{scale}, seed {seed}: {seeds[-1].seconds:.0f} s", markup=False)
+    asked = [(scale, seed) for scale in given.scales for seed in numbers(given.seeds)]
+    with ProcessPoolExecutor(given.jobs, get_context("spawn")) as pool:
+        for found in pool.map(one_seed, *zip(*asked, strict=True), repeat(changes)):
+            seeds.append(found)
+            console.print(f"{found.scale}, seed {found.seed}: {found.seconds:.0f} s", markup=False)
     for name, why in sorted({item for one in seeds for item in one.skipped.items()}):
         console.print(f"SKIPPED: {name}: {why}", style="bold red", markup=False)
     command = f"python -m bench.detection --seeds {' '.join(given.seeds)} --scales {' '.join(given.scales)}"

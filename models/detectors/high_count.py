@@ -112,7 +112,7 @@ class HighCount(Detector):
     """
 
     function = "high_count"
-    version = 2
+    version = 3
     settings_type = HighCountSettings
     judging = Detector.judging | {
         "alpha",
