@@ -212,7 +212,7 @@ class Counts:
             phi_by_pool = self.dispersion.phi[:, 0]
             self.prior = credibility(past.known, past.served, past.group, self.pool, phi_by_pool)
         if weekly:
-            # What a young log shows is how little is known yet of rates, which may not pass for scatter for long.
+            # A young log shows how little is known yet of rates, which may not pass for scatter for long.
             age = max(7, day - self.first_day)
             self.dispersion.fit(min(past.discount**7, (1 - 7 / age) ** 2))
 
