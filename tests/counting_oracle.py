@@ -151,8 +151,10 @@ class Oracle:
             for pool in pools:
                 for window in self.windows:
                     self.spread[pool, window] = self.fit_spread(pool, window)
+            age = max(number - self.first, 7)
+            fade = min(self.rho**7, ((age - 7) / age) ** 2 if self.pooled else 1.0)
             for rows in self.residuals.values():
-                rows[:] = [(w * self.rho**7, mean, squared) for w, mean, squared in rows]
+                rows[:] = [(w * fade, mean, squared) for w, mean, squared in rows if fade]
 
     def moments(self, keys: list[_Key], phi: float) -> tuple[int, float, float, float]:
         a = [self.faded(key.capped) for key in keys]

@@ -100,7 +100,6 @@ class DemonstrationSpike(Detector):
     """
 
     function = "demonstration_spike"
-    version = 2
     settings_type = DemonstrationSpikeSettings
     judging = Detector.judging | {
         "alpha", "half_life_days", "high_below", "minimum_count", "minimum_history_days", "minimum_weight",

@@ -109,7 +109,6 @@ class PartialLoss(SourceDetector):
     """
 
     function = "partial_loss"
-    version = 2
     settings_type = PartialLossSettings
     judging = SourceDetector.judging | {
         "alpha", "minimum_history_days", "minimum_share", "half_life_days", "trust_numbers",

@@ -212,9 +212,11 @@ class Counts:
             phi_by_pool = self.dispersion.phi[:, 0]
             self.prior = credibility(past.known, past.served, past.group, self.pool, phi_by_pool)
         if weekly:
-            # A young log shows how little is known yet of rates, which may not pass for scatter for long.
+            # A young log shows how little is known yet of rates, which may not pass for scatter for long. Who
+            # has no peers has nothing to spare.
             age = max(7, day - self.first_day)
-            self.dispersion.fit(min(past.discount**7, (1 - 7 / age) ** 2))
+            young = (1 - 7 / age) ** 2 if self.pooled else 1.0
+            self.dispersion.fit(min(past.discount**7, young))
 
     def snapshot(self) -> dict[str, bytes]:
         """The state as named blocks; equal states give equal bytes."""
