@@ -7,7 +7,6 @@ import json
 import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -35,7 +34,7 @@ def numbers(words: list[str]) -> list[int]:
 
 
 def main() -> None:
-    """Run what the command line says. Ends with 1 when the page has no markers."""
+    """Run what the command line says. Ends with 1 when the page has no markers or a seed cannot be played."""
     parser = argparse.ArgumentParser(
         prog="python -m bench.detection",
         description=about,
@@ -62,11 +61,17 @@ def main() -> None:
         return
     changes = {name: json.loads(value) for name, _, value in (one.partition("=") for one in given.set)}
     seeds: list[Seed] = []
+    broken: list[str] = []
     asked = [(scale, seed) for scale in given.scales for seed in numbers(given.seeds)]
     with ProcessPoolExecutor(given.jobs, get_context("spawn")) as pool:
-        for found in pool.map(one_seed, *zip(*asked, strict=True), repeat(changes)):
-            seeds.append(found)
-            console.print(f"{found.scale}, seed {found.seed}: {found.seconds:.0f} s", markup=False)
+        playing = [pool.submit(one_seed, scale, seed, changes) for scale, seed in asked]
+        for (scale, seed), one in zip(asked, playing, strict=True):
+            try:
+                seeds.append(one.result())
+                console.print(f"{scale}, seed {seed}: {seeds[-1].seconds:.0f} s", markup=False)
+            except Exception as error:  # one seed that cannot be played must not cost all the others
+                broken.append(f"{scale}, seed {seed}: {error}")
+                console.print(broken[-1], style="bold red", markup=False)
     for name, why in sorted({item for one in seeds for item in one.skipped.items()}):
         console.print(f"SKIPPED: {name}: {why}", style="bold red", markup=False)
     command = f"python -m bench.detection --seeds {' '.join(given.seeds)} --scales {' '.join(given.scales)}"
@@ -78,6 +83,8 @@ def main() -> None:
         _or_end(console, lambda: write(given.page, seeds, f"{command} --page {given.page}"))
     if given.json:
         print(as_json(seeds).decode())
+    if broken:
+        raise SystemExit("these seeds are missing: " + "; ".join(broken))
 
 
 def _external(log: Path, zone: str, page: Path | None, console: Console) -> None:

@@ -10,6 +10,8 @@ from bench.simulator.world import World
 SCENARIO = "S5"
 SETTLING = 60
 DAYS = 7
+#: Days of the scored year, before which nobody misuses anything.
+YEAR = 365
 
 
 def benchmark(world: World, level: int, rng: Generator) -> Incident | None:
@@ -21,6 +23,8 @@ def benchmark(world: World, level: int, rng: Generator) -> Incident | None:
     for choice in rng.permutation(len(recent)):
         officer, day = recent[int(choice)]
         first = day if level == EVADING else day + int(rng.integers(7, SETTLING - DAYS))
+        if first < world.city.days - YEAR:
+            continue
         if world.roster.on_duty[officer, first : first + DAYS].mean() > 0.6 and world.reserve(officer):
             expected = float(world.expected[officer, first : first + DAYS].sum())
             count = world.excess(expected, level)
