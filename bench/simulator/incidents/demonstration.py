@@ -77,7 +77,7 @@ def benchmark(world: World, level: int, rng: Generator) -> Incident | None:
         protest = held[int(choice)]
         unit = next(n for n, one in enumerate(world.city.units) if one.area == protest.area)
         days = (protest.day - 1, protest.day + 3)
-        if str((world.city.units[unit].unit_id,)) + str(days) in taken:
+        if str((world.city.units[unit].unit_id,)) + str(days) in taken or days[0] < world.city.days - 365:
             continue
         here = world.roster.unit_on[:, days[0] : days[1]] == unit
         expected = float((world.expected[:, days[0] : days[1]] * here).sum())
