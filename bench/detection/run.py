@@ -88,7 +88,7 @@ class Seed:
 
 
 def one_seed(scale: str, seed: int, changes: Mapping[str, object] = MappingProxyType({})) -> Seed:
-    """Simulate and score. Takes half a minute at 20,000 searches a year. `changes` are settings of the
+    """Simulate and score. Takes about a minute at 20,000 searches a year. `changes` are settings of the
     opened detectors, see `bench.detection.hearing.opened`."""
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="probewatch-detection-") as folder:

@@ -35,7 +35,7 @@ SESSION = 3.0
 BEFORE, HELD = 0.15, 0.12
 #: Seconds for the first work, for the schedule, and for a fault point to be reached at the end: many times
 #: what they take, but no run may last for ever.
-FIRST_WORK, DISTURBED, REACHED = 120.0, 120.0, 40.0
+FIRST_WORK, DISTURBED, REACHED = 90.0, 120.0, 40.0
 #: Seconds for the rest to be done. The embedded broker's groups may hang and hang again, see `HANGS`.
 DONE: dict[Kind, float] = {"embedded": 240.0, "kafka": 90.0}
 #: Seconds between looks at what is committed, and without any progress after which a group is said to hang;

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -150,10 +150,10 @@ def people(chromium: Chromium, run: Run) -> Iterator[tuple[Page, Page]]:
         yield pages[0], pages[1]
 
 
-def saved(page: Page, role: str, name: str, file: Path) -> Path:
+def saved(page: Page, role: Literal["button", "link"], name: str, file: Path) -> Path:
     """What a link or button gives to save."""
     with page.expect_download() as download:
-        page.get_by_role(role, name=name).click()  # type: ignore[arg-type]
+        page.get_by_role(role, name=name).click()
     download.value.save_as(file)
     return file
 
