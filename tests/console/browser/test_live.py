@@ -14,6 +14,7 @@ from console.intake.taking import take_alerts
 from models.alert import Alert, alert_id
 from models.ledger import verify
 from tests.console.browser.conftest import Desk
+from tests.console.browser.deciding import decide
 
 pytestmark = pytest.mark.browser
 
@@ -74,19 +75,9 @@ def test_from_arrival_to_the_ledger(desk: Desk, tmp_path: Path) -> None:
     second = desk.open("/inbox", name="reviewer-2")
     alert = arrives(desk)
     first.locator(f"#open-{alert.alert_id}").click()
-    expect(first.locator("figure svg").first).to_be_visible()
-    assert f"{alert.observed:g} seen" in first.locator("figure desc").first.inner_html()
     first.get_by_text("The numbers as a table").first.click()
     expect(first.locator("#table-expected")).to_contain_text("Seen")
-    first.get_by_role("button", name="Acknowledge").click()
-    first.locator("summary", has_text="Decide what it is").click()
-    first.get_by_label("confirmed: a rule was broken").check()
-    first.locator("#text-dispose").fill("No case was named; the captain could not say.")
-    first.get_by_role("button", name="Propose").click()
-    expect(first.locator("#work")).to_contain_text("Somebody else has to confirm or reject it.")
-    second.locator(f"#open-{alert.alert_id}").click()
-    second.get_by_role("button", name="Confirm the disposition").click()
-    expect(second.locator("#work")).to_contain_text("Closed")
+    decide(first, second, alert)
     expect(second.locator("#work")).to_contain_text("reviewer-1 and reviewer-2")
     auditor = desk.open(f"/ledger?ledger.alert={alert.alert_id}", Role.AUDITOR)
     expect(auditor.locator("#table-ledger tbody tr")).to_have_count(4)

@@ -27,6 +27,7 @@ from streams.produce import Outgoing, outgoing
 from streams.stages import pipeline
 from streams.survey import survey
 from streams.topics import kafka_name, partition_of
+from tests.console.browser.deciding import decide
 from tests.live import Live, command, eventually
 
 pytestmark = pytest.mark.browser
@@ -176,16 +177,7 @@ def test_from_a_search_on_kafka_to_an_evidence_bundle(
 
     alert = run.moments[-1].alert
     reviewer.locator(f"#open-{alert.alert_id}").click()
-    expect(reviewer.locator("figure svg").first).to_be_visible()
-    assert f"{alert.observed:g} seen" in reviewer.locator("figure desc").first.inner_html()
-    reviewer.get_by_role("button", name="Acknowledge").click()
-    reviewer.locator("summary", has_text="Decide what it is").click()
-    reviewer.get_by_label("confirmed: a rule was broken").check()
-    reviewer.locator("#text-dispose").fill("No case was named; the captain could not say.")
-    reviewer.get_by_role("button", name="Propose").click()
-    expect(reviewer.locator("#work")).to_contain_text("Somebody else has to confirm or reject it.")
-    supervisor.locator(f"#open-{alert.alert_id}").click()
-    supervisor.get_by_role("button", name="Confirm the disposition").click()
+    decide(reviewer, supervisor, alert)
     expect(supervisor.locator("#work")).to_contain_text("reviewer and supervisor")
 
     bundle = saved(supervisor, "button", "Export as a bundle", tmp_path / "bundle.json")
