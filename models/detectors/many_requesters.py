@@ -104,6 +104,7 @@ class ManyRequesters(Detector):
     """
 
     function = "many_requesters"
+    version = 2
     settings_type = ManyRequestersSettings
     #: What was told is not learned from, so there is no other setting that only judges.
     #: A pair of requester and subject keeps at most 90 visits of five short strings.

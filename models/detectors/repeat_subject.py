@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from operator import itemgetter
+from itertools import pairwise
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -17,27 +18,16 @@ from models.columns import distinct as distinct_numbers
 from models.days import LocalDays
 from models.detectors.base import Arrivals, Day, Detector, Settings
 from models.statistics import ladder
-from models.statistics.visits import (
-    MOST_VISITS,
-    DayVisits,
-    Made,
-    Open,
-    OpenVisits,
-    Visit,
-    Visits,
-    distinct,
-    rows_of,
-)
-from models.windows import OpenDay
+from models.statistics.open_visits import Open, OpenVisits
+from models.statistics.returns import Returns, cases
+from models.statistics.visits import MOST_VISITS, SITTING, DayVisits, Made, Visit, Visits, begun, rows_of
 from models.wording import chance, day_text, figure, plural
 
 if TYPE_CHECKING:
     from models.reference import Reference
 
-#: Ways of counting visits: (name, noun). Each has its own propensity to repeat.
-SCALES = (("case", "case"), ("day", "day"), ("week", "week"))
-#: Propensities are learned up to this many repeats and held constant beyond.
-DEEPEST = 6
+#: Ways of being surprised: by visits and their pauses, and by case numbers.
+WAYS = 2
 #: p-value below which an alert is of critical severity; above it is high.
 CRITICAL = 1e-8
 
@@ -52,28 +42,29 @@ class RepeatSubjectSettings(Settings, kw_only=True, frozen=True):
     horizon_days: Annotated[int, Meta(ge=7, le=366)] = 90
     """Visits further back are forgotten."""
     minimum_visits: Annotated[int, Meta(ge=2)] = 4
-    """Fewest visits, on different days, that can raise an alert."""
+    """Fewest visits that can raise an alert; searches within four hours of a visit's first belong to it."""
     minimum_history_days: Annotated[int, Meta(ge=0)] = 60
     """Days of the agency's log before the first alert."""
 
 
 class _Learned(Struct, array_like=True):
     first_day: int | None
-    reached: list[list[int]]
-    """For each scale, how many pairs reached 1, 2, ... distinct visits."""
+    returns: Returns
 
 
 class RepeatSubject(Detector):
-    """Surprise at the number of times one requester searched for one subject.
+    """Surprise at how often, and after what pauses, one requester searches for one subject.
 
-    Visits of a pair within the horizon are counted three ways: distinct cases, distinct days and
-    distinct weeks. For each, the propensity h_j that a pair with j visits comes back once more is
-    learned from the whole agency (shrunk towards h_(j-1) with weight 20), so that an agency whose
-    cases run for weeks does not alarm. The chance of k repeats is h_1 h_2 ... h_k; to it is added
-    mu^k / k!, the chance that a person whom everybody looks for came up k times, where mu is the
-    requester's visits times the subject's share of the visits of all others. The smallest of the
-    three chances, times three, is the p-value. Searches without a case number count one case a
-    day. Automatic look-ups (hot list, batch) are not visits.
+    Searches of a pair within four hours of a visit's first are one visit. The propensity h_j that a
+    pair with j visits comes back once more within the horizon is learned from the whole agency (shrunk
+    towards h_(j-1) with weight 20), so that an agency whose cases run for weeks does not alarm; and so
+    is how long pauses are. The chance of k returns after such pauses is h_1 h_2 ... h_k times the
+    chance of a product of k uniforms as small as that of the shares S of returns after as many days;
+    how likely a pair is ever so surprising, whatever its k, is asked of that. Distinct case numbers are
+    counted beside, with propensities of their own; searches without one count one case a day. To both
+    is added mu^k / k!, the chance that a person whom everybody looks for came up k times, where mu is
+    the requester's visits times the subject's share of the visits of all others. The smaller one, times
+    two, is the p-value. Automatic look-ups (hot list, batch) are not visits.
 
     Innocent explanations: a long investigation by one detective, a missing person, a suspect whose
     photographs keep arriving, a test record used in training.
@@ -84,6 +75,7 @@ class RepeatSubject(Detector):
     """
 
     function = "repeat_subject"
+    version = 2
     settings_type = RepeatSubjectSettings
     judging = Detector.judging | {"alpha", "minimum_history_days", "minimum_visits"}
     #: A pair keeps at most 90 visits of five short strings.
@@ -97,12 +89,12 @@ class RepeatSubject(Detector):
         self._reset()
 
     def _reset(self) -> None:
-        self._learned = _Learned(None, [[0] * (DEEPEST + 2) for _ in SCALES])
+        self._learned = _Learned(None, Returns())
         self._visits = Visits()
         self._open = OpenVisits()
 
     def observe(self, arrivals: Sequence[Arrivals]) -> Iterable[tuple[int, Finding]]:
-        """A first visit of the day to somebody who was visited before is judged at once."""
+        """A visit to somebody who was visited before is judged at once."""
         opened, least = self._open, self.settings.minimum_visits
         came = []
         for day, first, places in arrivals:
@@ -113,36 +105,34 @@ class RepeatSubject(Detector):
         if not came:
             return
         every = distinct_numbers(np.concatenate([pairs for *_, pairs in came]))
-        near = every[self._visits.numbers(every) + opened.days_with(every) >= least]
+        near = every[self._visits.numbers(every) + opened.most(every) >= least]
         if len(near):
             yield from self._follow(came, near)
 
     def _follow(
         self, came: Sequence[tuple[Open, Ints, Ints, Ints]], near: Ints
     ) -> Iterable[tuple[int, Finding]]:
-        """Go through the visits that came of the pairs that are near, one after the other. `came` has for
+        """Go through the searches that came of the pairs that are near, one after the other. `came` has for
         each open day what was there before, and places, rows and pairs of what is new."""
-        before, least = self._visits, self.settings.minimum_visits
         steps = []
         for was, places, rows, pairs in came:
             for at in np.flatnonzero(np.isin(pairs, near)).tolist():
                 steps.append((int(places[at]), int(pairs[at]), was.day, int(rows[at])))
         new = {was.day.number: was for was, *_ in came}
-        visited: dict[int, dict[int, tuple[OpenDay, int]]] = {}
+        known: dict[int, list[tuple[int, Visit]]] = {}
         for place, pair, day, row in sorted(steps, key=itemgetter(0)):
-            if pair not in visited:
-                known = (new.get(opened.day.number, opened) for opened in self._open.all())
-                first = ((opened.day, opened.first(pair)) for opened in known)
-                visited[pair] = {one.number: (one, at) for one, at in first if at is not None}
-            days = visited[pair]
-            if day.number in days:
+            if pair not in known:
+                opened = (new.get(one.day.number, one) for one in self._open.all())
+                known[pair] = [
+                    *((0, visit) for visit in self._visits.of(pair)),
+                    *((one.day.number, Visit.of(one.day, row)) for one in opened for row in one.begun(pair)),
+                ]
+            at = day.times[row]
+            if any(abs(visit.at - at) <= SITTING for _, visit in known[pair]):
                 continue
-            days[day.number] = day, row
-            if before.number(pair) + len(days) < least:
-                continue
-            until = (Visit.of(*days[number]) for number in sorted(days) if number <= day.number)
-            visits = [*before.of(pair), *until]
-            finding = self._judge(pair, visits, day.number) if len(visits) >= least else None
+            known[pair].append((day.number, Visit.of(day, row)))
+            until = sorted((visit for on, visit in known[pair] if on <= day.number), key=attrgetter("at"))
+            finding = self._judge(pair, until, day.number)
             if finding is not None:
                 yield place, finding
 
@@ -171,10 +161,9 @@ class RepeatSubject(Detector):
                 if finding is not None:
                     findings.append((visits[-1][:2], finding))
         for place in again:
-            made = [(day.number, today.case(row)) for row in own[place]]
-            self._learn(before.made(int(names[place])), made)
-        for reached in self._learned.reached:
-            reached[0] += len(names) - len(again)
+            made = [Made(float(day.times[row]), day.number, today.case(row)) for row in own[place]]
+            self._learned.returns.learn(before.made(int(names[place])), made)
+        self._learned.returns.met_once(len(names) - len(again))
         before.remember(day, names)
         return [finding for _, finding in sorted(findings, key=itemgetter(0))]
 
@@ -183,34 +172,37 @@ class RepeatSubject(Detector):
         first = self._learned.first_day
         if first is None or day - first < settings.minimum_history_days:
             return None
-        counts = distinct((self._days.at(visit.at).day, visit.case) for visit in visits)
-        if counts[1] < settings.minimum_visits:
+        made = [Made(visit.at, self._days.at(visit.at).day, visit.case) for visit in visits]
+        came, numbers = begun(made), cases(made)
+        if len(came) < settings.minimum_visits:
             return None
         requester, subject = visits[-1].requester, visits[-1].subject
-        known = self._visits
-        others, made = known.by_subject(pair) - known.number(pair), known.by_requester(pair)
-        mu = made * (others + 0.05) / (max(known.total - made, 0) + 1)
-        chances = []
-        for scale, count in enumerate(counts):
-            repeats = count - 1
-            by_habit = ladder.chance(self._learned.reached[scale], count)
-            by_fame = math.exp(repeats * math.log(mu) - math.lgamma(count)) if repeats and mu > 0 else 0.0
-            chances.append(min(1.0, by_habit + by_fame))
-        best = min(range(len(chances)), key=chances.__getitem__)
-        p = min(1.0, len(chances) * chances[best])
+        known, returns = self._visits, self._learned.returns
+        others, own = known.by_subject(pair) - known.number(pair), known.by_requester(pair)
+        mu = own * (others + 0.05) / (max(known.total - own, 0) + 1)
+        by_visits = returns.by_visits(came) + _by_fame(mu, len(came))
+        by_cases = returns.by_cases(numbers) + _by_fame(mu, numbers)
+        p = min(1.0, WAYS * min(by_visits, by_cases))
         if closed:
             self.p_values.one(p)
         if p > settings.alpha:
             return None
-        name, noun = SCALES[best]
-        expected, upper = ladder.expected(self._learned.reached[best])
+        observed, noun, reached = (
+            (len(came), "visit", returns.visits)
+            if by_visits <= by_cases
+            else (numbers, "case", returns.cases)
+        )
+        expected, upper = ladder.expected(reached)
+        days = sorted({one.day for one in made})
+        weeks = len({day // 7 for day in days})
+        pause = max((later - one for one, later in pairwise(days)), default=0)
         start = self._days.start(self._days.at(visits[0].at).day)
         severity: Severity = "critical" if p < CRITICAL else "high"
-        cases = sorted({visit.case for visit in visits if visit.case})
+        cited = sorted({visit.case for visit in visits if visit.case})
         said = (
-            f"all citing case {cases[0]}"
-            if len(cases) == 1 and len(visits) > 1
-            else (f"citing {plural(len(cases), 'case number')}" if cases else "citing no case number")
+            f"all citing case {cited[0]}"
+            if len(cited) == 1 and len(visits) > 1
+            else (f"citing {plural(len(cited), 'case number')}" if cited else "citing no case number")
         )
         return Finding(
             entity_kind="requester",
@@ -222,23 +214,19 @@ class RepeatSubject(Detector):
             severity=severity,
             p_value=max(p, 1e-300),
             score=-math.log(max(p, 1e-300)),
-            observed=float(counts[best]),
+            observed=float(observed),
             expected=expected,
             interval=(1.0, upper),
             evidence=tuple(visit.event for visit in visits),
             explanation=(
-                f"Searched for one person ({subject}) on {plural(counts[1], 'day')} in "
-                f"{plural(counts[2], 'week')} to {day_text(day)}, {said}: {plural(counts[best], noun)} where "
+                f"Searched for one person ({subject}) on {plural(len(days), 'day')} in "
+                f"{plural(weeks, 'week')} to {day_text(day)}, {said}: {plural(observed, noun)} where "
                 f"{figure(expected)} [1-{figure(upper)}] {'is' if expected == 1 else 'are'} expected once a "
-                f"person has been searched for; {plural(max(others, 0), 'visit')} by others; {chance(p)}."
+                f"person has been searched for, the longest pause {plural(pause, 'day')} where half of all "
+                f"returns come within {plural(returns.usual_pause(), 'day')}; "
+                f"{plural(max(others, 0), 'visit')} by others; {chance(p)}."
             ),
         )
-
-    def _learn(self, before: Sequence[Made], today: Sequence[Made]) -> None:
-        old = distinct(before) if before else (0, 0, 0)
-        new = distinct([*before, *today])
-        for reached, was, is_now in zip(self._learned.reached, old, new, strict=True):
-            ladder.climb(reached, was, is_now)
 
     def snapshot(self) -> dict[str, bytes]:
         """`learned`, and `week/N` with the visits of the remembered days of a week."""
@@ -256,3 +244,9 @@ class RepeatSubject(Detector):
         with self.reading():
             self._learned = msgspec.msgpack.decode(blocks["learned"], type=_Learned)
             self._visits.restore(blocks)
+
+
+def _by_fame(mu: float, count: int) -> float:
+    """Chance that somebody who is looked for by all came up so often, once there is one."""
+    repeats = count - 1
+    return math.exp(repeats * math.log(mu) - math.lgamma(count)) if repeats and mu > 0 else 0.0

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 #: Weight of the step before in the propensity of a step that few have reached, and the first one's prior.
 PRIOR_WEIGHT = 20.0
@@ -46,6 +47,23 @@ def chance(reached: Sequence[int], count: int, prior: Sequence[float] = ()) -> f
     0.0625
     """
     return math.exp(sum(map(math.log, propensities(reached, count - 1, prior))))
+
+
+def overall(reached: Sequence[int], level: float) -> float:
+    """Chance that what stops somewhere has reached a step k with h_1 ... h_k U <= `level`, U uniform.
+
+    Of those that climb to k and no higher it is the share min(1, level / (h_1 ... h_k)).
+
+    >>> round(overall([0, 0, 0], 0.1), 4)  # 0.1 * 0.75 above the first step, 0.0625 beyond it
+    0.1375
+    """
+    total, reach = 0.0, 1.0
+    for propensity, further in pairwise(propensities(reached, FAR)):
+        reach *= propensity
+        if reach <= level:
+            break
+        total += level * (1 - further)
+    return min(1.0, total + reach)
 
 
 def expected(reached: Sequence[int], prior: Sequence[float] = ()) -> tuple[float, float]:

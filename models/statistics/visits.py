@@ -1,33 +1,43 @@
-"""Who searched for whom: the visits of closed days, and those of days that are still open.
+"""Who searched for whom: the visits of closed days. Those of days that are still open are in `open_visits`.
 
-A visit is a search that a person made for a person. A pair is a requester and a subject; it is held
-as one number, made of a number for each name, so that thousands are looked up at once. Such numbers
-mean nothing outside this process: the state has the names.
+A visit is a search that a person made for a person; those within four hours of its first are part of it. A
+pair is a requester and a subject; it is held as one number, made of a number for each name, so that thousands
+are looked up at once. Such numbers mean nothing outside this process: the state has the names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple, cast
+from operator import attrgetter
+from typing import NamedTuple, Protocol, TypeVar, cast
 
 import msgspec
 import numpy as np
 
-from models.columns import Column, Ints, Packed, Table, numbering, pack_exactly, unpack
+from models.columns import Column, Floats, Ints, Packed, Table, numbering, pack_exactly, unpack
 from models.columns import distinct as distinct_numbers
-from models.windows import Day, OpenDay, manual
+from models.windows import Day, manual
 
 #: A pair's visits are kept up to this many; more cannot make an alert any surer.
 MOST_VISITS = 90
 #: Names that may be held without being in use, before those are forgotten that are not.
 MOST_UNUSED = 20_000
 
-#: A visit by day and case.
-Made = tuple[int, str]
+#: Searches of one pair within so many seconds of a visit's first are that visit: half a shift, so that
+#: the work on one photograph is one visit, and coming back after hours is another.
+SITTING = 4 * 3600.0
 #: What is kept of a visit besides its time and event.
 _KEPT = ("requester_id", "subject_ref", "case_number", "unit_id")
 _LOW = (1 << 32) - 1
-_NONE = np.zeros(0, np.int64)
+NONE = np.zeros(0, np.int64)
+
+
+class Made(NamedTuple):
+    """A search for somebody: its time (epoch seconds), local day (ordinal) and case (empty: none given)."""
+
+    at: float
+    day: int
+    case: str
 
 
 class Visit(NamedTuple):
@@ -65,15 +75,26 @@ def cases_of(table: Table) -> Column:
     return Column([(value or "").strip() for value in values], codes)
 
 
-def distinct(made: Iterable[Made]) -> tuple[int, int, int]:
-    """Distinct cases, days and weeks of some visits; without a case number each day is a case."""
-    visits = list(made)
-    days = {day for day, _ in visits}
-    return len({case or day for day, case in visits}), len(days), len({day // 7 for day in days})
+class _Timed(Protocol):
+    @property
+    def at(self) -> float: ...
+
+
+T = TypeVar("T", bound=_Timed)
+
+
+def begun(searches: Iterable[T]) -> list[T]:
+    """Those searches of one pair with which a visit begins, in order of time."""
+    found: list[T] = []
+    for one in sorted(searches, key=attrgetter("at")):
+        if not found or one.at - found[-1].at > SITTING:
+            found.append(one)
+    return found
 
 
 class DayVisits(NamedTuple):
-    """The visits of a closed day: of each requester, subject and case the first."""
+    """The searches of a closed day that are kept: of each requester and subject those with which a visit
+    begins, and the first under each case."""
 
     rows: Ints
     cases: Column
@@ -94,13 +115,33 @@ class DayVisits(NamedTuple):
         who, whom = (day.column(name).distinct() for name in ("requester_id", "subject_ref"))
         pairs = who.codes[rows].astype(np.int64) * max(len(whom.values), 1) + whom.codes[rows]
         each = pairs * max(len(cases.values), 1) + cases.codes[rows]
-        first = np.sort(np.unique(each, return_index=True)[1])
+        first = np.unique(each, return_index=True)[1]
+        first = distinct_numbers(np.concatenate((first, _begun_later(pairs, day.times[rows]))))
         _, of_pair, pair_of = np.unique(pairs[first], return_index=True, return_inverse=True)
         return cls(rows[first], cases, pair_of, rows[first][of_pair])
 
     def case(self, row: int) -> str:
         """The case of one search of the day, empty where none was given."""
         return cast(str, self.cases.values[self.cases.codes[row]])
+
+
+def begun_at(times: Floats) -> list[int]:
+    """The places of the searches of one pair with which a visit begins; times ascend."""
+    found, place = [], 0
+    while place < len(times):
+        found.append(place)
+        place = int(np.searchsorted(times, times[place] + SITTING, "right"))
+    return found
+
+
+def _begun_later(pairs: Ints, times: Floats) -> Ints:
+    """Which searches of a day, in order of time, begin a visit that is not the first one of their pair."""
+    _, first, which = np.unique(pairs, return_index=True, return_inverse=True)
+    found = []
+    for pair in distinct_numbers(which[times - times[first][which] > SITTING]).tolist():
+        own = np.flatnonzero(which == pair)
+        found += own[begun_at(times[own])[1:]].tolist()
+    return np.array(found, np.int64)
 
 
 #: The numbers of the requesters and subjects in a table's columns, by their places there.
@@ -114,7 +155,7 @@ class Pairs:
         self.requesters = numbering()
         self.subjects = numbering()
 
-    def at(self, table: Table, rows: Ints, known: Known = (_NONE, _NONE)) -> tuple[Ints, Known]:
+    def at(self, table: Table, rows: Ints, known: Known = (NONE, NONE)) -> tuple[Ints, Known]:
         """The pairs of some visits, new ones numbered. `known` is what the same table gave before it grew,
         besides the pairs."""
         requesters, subjects = table.column("requester_id"), table.column("subject_ref")
@@ -136,8 +177,8 @@ class Visits:
         self.pairs = Pairs()
         # The pair of every visit, ascending, and which one it is: day << 32 | row in that day's
         # table. Those of one pair stand together, oldest first.
-        self._pairs = self._visits = _NONE
-        self._by_subject = _NONE
+        self._pairs = self._visits = NONE
+        self._by_subject = NONE
         """Visits of each subject, by its number."""
         self._days: dict[int, _Kept] = {}
         self._given: dict[int, list[int]] = {}
@@ -182,8 +223,11 @@ class Visits:
         return [self.visit(which) for which in self._which(pair)]
 
     def made(self, pair: int) -> list[Made]:
-        """The same by day and case alone."""
-        return [(which >> 32, self.case(which)) for which in self._which(pair)]
+        """The same by time, day and case alone."""
+        return [
+            Made(float(self._days[which >> 32].table.times[which & _LOW]), which >> 32, self.case(which))
+            for which in self._which(pair)
+        ]
 
     def about(self, subjects: Ints) -> tuple[Ints, Ints]:
         """All visits to some subjects: the pair of each, and which one it is (for `visit` and `case`)."""
@@ -316,77 +360,6 @@ class _Kept(NamedTuple):
 
     def case(self, row: int) -> str:
         return cast(str, self.cases.values[self.cases.codes[row]])
-
-
-class Open(NamedTuple):
-    """The visits of an open day, as they came."""
-
-    day: OpenDay
-    rows: Ints
-    pairs: Ints
-    known: Known = (_NONE, _NONE)
-
-    def first(self, pair: int) -> int | None:
-        """The row of a pair's first visit."""
-        found = np.flatnonzero(self.pairs == pair)
-        return int(self.rows[found[0]]) if len(found) else None
-
-
-class OpenVisits:
-    """The visits of open days. Not part of any state."""
-
-    def __init__(self) -> None:
-        self._days: dict[int, Open] = {}
-        self._distinct: dict[int, Ints] = {}
-        """The pairs of each of these days once, ascending."""
-
-    def on(self, day: OpenDay) -> Open:
-        """Those of one open day."""
-        return self._days.get(day.number) or Open(day, _NONE, _NONE)
-
-    def add(self, day: OpenDay, rows: Ints, pairs: Pairs) -> Ints:
-        """Visits that came; their pairs."""
-        before = self.on(day)
-        new, known = pairs.at(day, rows, before.known)
-        self._days[day.number] = Open(
-            day, np.concatenate((before.rows, rows)), np.concatenate((before.pairs, new)), known
-        )
-        held = self._distinct.get(day.number, _NONE)
-        self._distinct[day.number] = distinct_numbers(np.concatenate((held, new)))
-        return new
-
-    def days_with(self, pairs: Ints) -> Ints:
-        """On how many open days each pair has a visit."""
-        number = np.zeros(len(pairs), np.int64)
-        for held in self._distinct.values():
-            place = np.searchsorted(held, pairs)
-            number += held[np.minimum(place, len(held) - 1)] == pairs if len(held) else 0
-        return number
-
-    def all(self) -> list[Open]:
-        """Those of every open day, by day."""
-        return [opened for _, opened in sorted(self._days.items())]
-
-    def close(self, number: int) -> None:
-        """Let go of an open day."""
-        self._days.pop(number, None)
-        self._distinct.pop(number, None)
-
-    def known(self, day: Day) -> Known:
-        """What `Pairs.at` gave for a day that is now complete, while it was open."""
-        opened = self._days.get(day.number)
-        return opened.known if opened is not None and day.is_made_of(opened.day) else (_NONE, _NONE)
-
-    def renumber(self, visits: Visits) -> None:
-        """Forget names that are no longer in use; see `Visits.renumber`."""
-        opened = list(self._days.items())
-        moved = visits.renumber([one.pairs for _, one in opened])
-        if moved is not None:
-            self._days = {
-                day: one._replace(pairs=pairs, known=(_NONE, _NONE))
-                for (day, one), pairs in zip(opened, moved, strict=True)
-            }
-            self._distinct = {day: distinct_numbers(one.pairs) for day, one in self._days.items()}
 
 
 def _sum(one: Ints, other: Ints) -> Ints:
