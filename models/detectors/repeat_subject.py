@@ -128,7 +128,7 @@ class RepeatSubject(Detector):
                     *((one.day.number, Visit.of(one.day, row)) for one in opened for row in one.begun(pair)),
                 ]
             at = day.times[row]
-            if any(abs(visit.at - at) <= SITTING for _, visit in known[pair]):
+            if any(on == day.number and abs(visit.at - at) <= SITTING for on, visit in known[pair]):
                 continue
             known[pair].append((day.number, Visit.of(day, row)))
             until = sorted((visit for on, visit in known[pair] if on <= day.number), key=attrgetter("at"))

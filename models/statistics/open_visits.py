@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 
 from models.columns import Floats, Ints
-from models.statistics.visits import NONE, SITTING, Known, Pairs, Visits, begun_at
+from models.statistics.visits import NONE, SITTING, Known, Pairs, Visits
 from models.windows import Day, OpenDay
 
 
@@ -20,11 +20,14 @@ class Open(NamedTuple):
     known: Known = (NONE, NONE)
 
     def begun(self, pair: int) -> list[int]:
-        """The rows with which visits of a pair begin."""
-        rows = self.rows[self.pairs == pair]
-        times = self.day.times[rows]
-        order = np.argsort(times, kind="stable")
-        return cast("list[int]", rows[order[begun_at(times[order])]].tolist())
+        """The rows with which visits of a pair begin, as far as is known so early: those that came when no
+        search near them had come. In whatever order they come, these are no more than on the closed day."""
+        left = self.rows[self.pairs == pair]
+        found = []
+        while len(left):
+            found.append(int(left[0]))
+            left = left[np.abs(self.day.times[left] - self.day.times[left[0]]) > SITTING]
+        return found
 
 
 class _Spans(NamedTuple):
