@@ -18,9 +18,9 @@ from models.columns import distinct as distinct_numbers
 from models.days import LocalDays
 from models.detectors.base import Arrivals, Day, Detector, Settings
 from models.statistics import ladder
-from models.statistics.open_visits import Open, OpenVisits
+from models.statistics.open_visits import Begun, Open, OpenVisits
 from models.statistics.returns import Returns, cases
-from models.statistics.visits import MOST_VISITS, SITTING, DayVisits, Made, Visit, Visits, begun, rows_of
+from models.statistics.visits import MOST_VISITS, DayVisits, Made, Visit, Visits, begun, rows_of
 from models.wording import chance, day_text, figure, plural
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class RepeatSubjectSettings(Settings, kw_only=True, frozen=True):
     horizon_days: Annotated[int, Meta(ge=7, le=366)] = 90
     """Visits further back are forgotten."""
     minimum_visits: Annotated[int, Meta(ge=2)] = 4
-    """Fewest visits that can raise an alert; searches within four hours of a visit's first belong to it."""
+    """Fewest visits that can raise an alert; searches of one day within four hours of the first are one."""
     minimum_history_days: Annotated[int, Meta(ge=0)] = 60
     """Days of the agency's log before the first alert."""
 
@@ -55,19 +55,20 @@ class _Learned(Struct, array_like=True):
 class RepeatSubject(Detector):
     """Surprise at how often, and after what pauses, one requester searches for one subject.
 
-    Searches of a pair within four hours of a visit's first are one visit. The propensity h_j that a
-    pair with j visits comes back once more within the horizon is learned from the whole agency (shrunk
-    towards h_(j-1) with weight 20), so that an agency whose cases run for weeks does not alarm; and so
-    is how long pauses are. The chance of k returns after such pauses is h_1 h_2 ... h_k times the
-    chance of a product of k uniforms as small as that of the shares S of returns after as many days;
-    how likely a pair is ever so surprising, whatever its k, is asked of that. Distinct case numbers are
-    counted beside, with propensities of their own; searches without one count one case a day. To both
-    is added mu^k / k!, the chance that a person whom everybody looks for came up k times, where mu is
-    the requester's visits times the subject's share of the visits of all others. The smaller one, times
-    two, is the p-value. Automatic look-ups (hot list, batch) are not visits.
+    Searches of a pair on one day within four hours of a visit's first are one visit. The propensity
+    h_j that a pair with j visits comes back once more within the horizon is learned from the whole
+    agency (shrunk towards h_(j-1) with weight 20), so that an agency whose cases run for weeks does not
+    alarm; and so is how long pauses are. The chance of k returns after such pauses is h_1 h_2 ... h_k
+    times the chance of a product of k uniforms as small as that of the shares S of returns after as
+    many days; of the smallest of these, at whichever visit, it is asked how likely any pair is so surprising.
+    Distinct case numbers are counted beside, with propensities of their own; searches without one
+    count one case a day. To both is added mu^k / k!, the chance that a person whom everybody looks for
+    came up k times, where mu is the requester's visits times the subject's share of the visits of all
+    others. The smaller one, times two, is the p-value. Automatic look-ups (hot list, batch) are not visits.
 
     Innocent explanations: a long investigation by one detective, a missing person, a suspect whose
-    photographs keep arriving, a test record used in training.
+    photographs keep arriving, somebody whose cases all take long (the pauses of one pair are taken for
+    independent), a test record used in training.
     Blind spots: searches without `subject_ref`; somebody who asks colleagues to search.
 
     Source: gamma-Poisson surprise with learned repeat propensity, `docs/detection.md`; the misuse is
@@ -119,20 +120,17 @@ class RepeatSubject(Detector):
             for at in np.flatnonzero(np.isin(pairs, near)).tolist():
                 steps.append((int(places[at]), int(pairs[at]), was.day, int(rows[at])))
         new = {was.day.number: was for was, *_ in came}
-        known: dict[int, list[tuple[int, Visit]]] = {}
+        opened = [new.get(one.day.number, one) for one in self._open.all()]
+        days = {one.day.number: (one.day, one.begun(near)) for one in opened}
         for place, pair, day, row in sorted(steps, key=itemgetter(0)):
-            if pair not in known:
-                opened = (new.get(one.day.number, one) for one in self._open.all())
-                known[pair] = [
-                    *((0, visit) for visit in self._visits.of(pair)),
-                    *((one.day.number, Visit.of(one.day, row)) for one in opened for row in one.begun(pair)),
-                ]
-            at = day.times[row]
-            if any(on == day.number and abs(visit.at - at) <= SITTING for on, visit in known[pair]):
+            begins = days[day.number][1].setdefault(pair, Begun()).add(row, float(day.times[row]))
+            if not begins:
                 continue
-            known[pair].append((day.number, Visit.of(day, row)))
-            until = sorted((visit for on, visit in known[pair] if on <= day.number), key=attrgetter("at"))
-            finding = self._judge(pair, until, day.number)
+            visits = self._visits.of(pair)
+            for number, (table, begun_by) in sorted(days.items()):
+                if number <= day.number and pair in begun_by:
+                    visits += [Visit.of(table, at) for at in begun_by[pair].rows]
+            finding = self._judge(pair, sorted(visits, key=attrgetter("at")), day.number)
             if finding is not None:
                 yield place, finding
 
@@ -161,6 +159,8 @@ class RepeatSubject(Detector):
                 if finding is not None:
                     findings.append((visits[-1][:2], finding))
         for place in again:
+            if number[place] >= MOST_VISITS:
+                continue  # not all is known of it
             made = [Made(float(day.times[row]), day.number, today.case(row)) for row in own[place]]
             self._learned.returns.learn(before.made(int(names[place])), made)
         self._learned.returns.met_once(len(names) - len(again))
@@ -193,9 +193,8 @@ class RepeatSubject(Detector):
             else (numbers, "case", returns.cases)
         )
         expected, upper = ladder.expected(reached)
-        days = sorted({one.day for one in made})
-        weeks = len({day // 7 for day in days})
-        pause = max((later - one for one, later in pairwise(days)), default=0)
+        days = {one.day for one in made}
+        more = "" if len(visits) < MOST_VISITS else " or more"
         start = self._days.start(self._days.at(visits[0].at).day)
         severity: Severity = "critical" if p < CRITICAL else "high"
         cited = sorted({visit.case for visit in visits if visit.case})
@@ -219,14 +218,23 @@ class RepeatSubject(Detector):
             interval=(1.0, upper),
             evidence=tuple(visit.event for visit in visits),
             explanation=(
-                f"Searched for one person ({subject}) on {plural(len(days), 'day')} in "
-                f"{plural(weeks, 'week')} to {day_text(day)}, {said}: {plural(observed, noun)} where "
-                f"{figure(expected)} [1-{figure(upper)}] {'is' if expected == 1 else 'are'} expected once a "
-                f"person has been searched for, the longest pause {plural(pause, 'day')} where half of all "
-                f"returns come within {plural(returns.usual_pause(), 'day')}; "
+                f"Searched for one person ({subject}) on {plural(len(days), 'day')}{more} in "
+                f"{plural(len({day // 7 for day in days}), 'week')} to {day_text(day)}, {said}: "
+                f"{plural(observed, noun)}{more} where {figure(expected)} [1-{figure(upper)}] "
+                f"{'is' if expected == 1 else 'are'} expected once a person has been searched for"
+                f"{self._pauses(came) if noun == 'visit' and not more else ''}; "
                 f"{plural(max(others, 0), 'visit')} by others; {chance(p)}."
             ),
         )
+
+    def _pauses(self, visits: Sequence[Made]) -> str:
+        """How long the longest pause was and is otherwise; nothing where that says nothing."""
+        longest = max((later.day - one.day for one, later in pairwise(visits)), default=0)
+        usual = self._learned.returns.usual_pause()
+        if not longest or usual is None:
+            return ""
+        often = "on the same day" if not usual else f"within {plural(usual, 'day')}"
+        return f", the longest pause {plural(longest, 'day')} where half of all returns come {often}"
 
     def snapshot(self) -> dict[str, bytes]:
         """`learned`, and `week/N` with the visits of the remembered days of a week."""

@@ -57,12 +57,17 @@ def overall(reached: Sequence[int], level: float) -> float:
     >>> round(overall([0, 0, 0], 0.1), 4)  # 0.1 * 0.75 above the first step, 0.0625 beyond it
     0.1375
     """
-    total, reach = 0.0, 1.0
-    for propensity, further in pairwise(propensities(reached, FAR)):
+    total, reach, further = 0.0, 1.0, 1.0
+    for propensity, further in pairwise(propensities(reached, len(reached))):
         reach *= propensity
         if reach <= level:
-            break
+            return min(1.0, total + reach)
         total += level * (1 - further)
+    # From here on all steps are alike.
+    if further < 1.0:
+        more = math.ceil(math.log(level / reach) / math.log(further))
+        total += level * (1 - further) * (more - 1)
+        reach *= further**more
     return min(1.0, total + reach)
 
 

@@ -11,6 +11,24 @@ from models.statistics.visits import NONE, SITTING, Known, Pairs, Visits
 from models.windows import Day, OpenDay
 
 
+class Begun:
+    """What the visits of one pair on an open day begin with, as far as is known: searches that came when none
+    near them had come. In whatever order they come, these are no more than on the closed day."""
+
+    def __init__(self) -> None:
+        self.rows: list[int] = []
+        self._times: list[float] = []
+
+    def add(self, row: int, time: float) -> bool:
+        """Take in a search; whether a visit begins with it."""
+        for other in self._times:
+            if abs(other - time) <= SITTING:
+                return False
+        self.rows.append(row)
+        self._times.append(time)
+        return True
+
+
 class Open(NamedTuple):
     """The visits of an open day, as they came."""
 
@@ -19,14 +37,15 @@ class Open(NamedTuple):
     pairs: Ints
     known: Known = (NONE, NONE)
 
-    def begun(self, pair: int) -> list[int]:
-        """The rows with which visits of a pair begin, as far as is known so early: those that came when no
-        search near them had come. In whatever order they come, these are no more than on the closed day."""
-        left = self.rows[self.pairs == pair]
-        found = []
-        while len(left):
-            found.append(int(left[0]))
-            left = left[np.abs(self.day.times[left] - self.day.times[left[0]]) > SITTING]
+    def begun(self, pairs: Ints) -> dict[int, Begun]:
+        """By pair, of some, what its visits begin with."""
+        found: dict[int, Begun] = {}
+        at = np.flatnonzero(np.isin(self.pairs, pairs))
+        rows = self.rows[at]
+        for pair, row, time in zip(
+            self.pairs[at].tolist(), rows.tolist(), self.day.times[rows].tolist(), strict=True
+        ):
+            found.setdefault(pair, Begun()).add(row, time)
         return found
 
 

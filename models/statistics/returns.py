@@ -51,25 +51,33 @@ class Returns(Struct):
     def learn(self, before: Sequence[Made], today: Sequence[Made]) -> None:
         """Learn from the searches of one pair on a closed day and from those that are remembered."""
         was, now = begun(before), begun([*before, *today])
-        ladder.climb(self.visits, len(was), len(now))
-        ladder.climb(self.cases, cases(before), cases([*before, *today]))
-        for pause in _pauses(now[max(len(was), 1) - 1 : DEEPEST + 1]):
-            self.pauses[min(pause, LONGEST)] += 1
+        pauses = _pauses(now)
+        for step in _climb(self.visits, len(was), len(now)):
+            if step:
+                self.pauses[min(pauses[step - 1], LONGEST)] += 1
+        _climb(self.cases, cases(before), cases([*before, *today]))
 
     def by_visits(self, visits: Sequence[Made]) -> float:
-        """Chance that a pair is ever as surprising as one with these visits after these pauses, in [0, 1]."""
+        """Chance that a pair is as surprising as this one was at its most surprising visit, in [0, 1].
+
+        So nobody becomes less surprising by coming once more.
+        """
         apart = [self._share(pause) for pause in _pauses(visits)]
-        if not apart:
-            return 1.0
-        return ladder.overall(self.visits, ladder.chance(self.visits, len(visits)) * product_chance(apart))
+        reach, least = 1.0, 1.0
+        for number, propensity in enumerate(ladder.propensities(self.visits, len(apart)), 1):
+            reach *= propensity
+            least = min(least, reach * product_chance(apart[:number]))
+        return ladder.overall(self.visits, least) if apart else 1.0
 
     def by_cases(self, number: int) -> float:
         """Chance of as many case numbers, once there is one, in [0, 1]."""
         return ladder.chance(self.cases, number)
 
-    def usual_pause(self) -> int:
-        """Days within which half of all returns come."""
+    def usual_pause(self) -> int | None:
+        """Days within which half of all returns come; None when hardly any are known."""
         due, total = 0, sum(self.pauses)
+        if total < ladder.PRIOR_WEIGHT:
+            return None
         for pause, number in enumerate(self.pauses):
             due += number
             if 2 * due >= total:
@@ -87,6 +95,20 @@ class Returns(Struct):
 def cases(made: Sequence[Made]) -> int:
     """Distinct cases; without a case number each day is a case."""
     return len({one.case or one.day for one in made})
+
+
+def _climb(reached: list[int], was: int, is_now: int) -> list[int]:
+    """Learn of one that had come `was` times and has now come `is_now` times; the steps that were learned.
+
+    What is older than the horizon is forgotten, so that who comes for years takes the same step again and
+    again. No step is learned more often than the one before, so that one pair cannot become the habit of all.
+    """
+    found = []
+    for step in range(was, min(is_now, len(reached) - 1)):
+        if not step or reached[step] < reached[step - 1]:
+            reached[step] += 1
+            found.append(step)
+    return found
 
 
 def _pauses(visits: Sequence[Made]) -> list[int]:

@@ -1,15 +1,14 @@
 """Who searched for whom: the visits of closed days. Those of days that are still open are in `open_visits`.
 
-A visit is a search that a person made for a person; those within four hours of its first are part of it. A
-pair is a requester and a subject; it is held as one number, made of a number for each name, so that thousands
-are looked up at once. Such numbers mean nothing outside this process: the state has the names.
+A visit is a search that a person made for a person, with those of the same local day within four hours of
+it. A pair is a requester and a subject; it is held as one number, made of a number for each name, so that
+thousands are looked up at once. Such numbers mean nothing outside this process: the state has the names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from operator import attrgetter
-from typing import NamedTuple, Protocol, TypeVar, cast
+from typing import NamedTuple, cast
 
 import msgspec
 import numpy as np
@@ -23,8 +22,8 @@ MOST_VISITS = 90
 #: Names that may be held without being in use, before those are forgotten that are not.
 MOST_UNUSED = 20_000
 
-#: Searches of one pair within so many seconds of a visit's first are that visit: half a shift, so that
-#: the work on one photograph is one visit, and coming back after hours is another.
+#: Searches of one pair and day within so many seconds of a visit's first are that visit: half a shift, so
+#: that the work on one photograph is one visit, and coming back after hours is another.
 SITTING = 4 * 3600.0
 #: What is kept of a visit besides its time and event.
 _KEPT = ("requester_id", "subject_ref", "case_number", "unit_id")
@@ -75,19 +74,11 @@ def cases_of(table: Table) -> Column:
     return Column([(value or "").strip() for value in values], codes)
 
 
-class _Timed(Protocol):
-    @property
-    def at(self) -> float: ...
-
-
-T = TypeVar("T", bound=_Timed)
-
-
-def begun(searches: Iterable[T]) -> list[T]:
+def begun(searches: Iterable[Made]) -> list[Made]:
     """Those searches of one pair with which a visit begins, in order of time."""
-    found: list[T] = []
-    for one in sorted(searches, key=attrgetter("at")):
-        if not found or one.at - found[-1].at > SITTING:
+    found: list[Made] = []
+    for one in sorted(searches):
+        if not found or one.day > found[-1].day or one.at - found[-1].at > SITTING:
             found.append(one)
     return found
 
@@ -126,7 +117,7 @@ class DayVisits(NamedTuple):
 
 
 def begun_at(times: Floats) -> list[int]:
-    """The places of the searches of one pair with which a visit begins; times ascend."""
+    """The places of the searches of one pair and day with which a visit begins; times ascend."""
     found, place = [], 0
     while place < len(times):
         found.append(place)
@@ -137,9 +128,11 @@ def begun_at(times: Floats) -> list[int]:
 def _begun_later(pairs: Ints, times: Floats) -> Ints:
     """Which searches of a day, in order of time, begin a visit that is not the first one of their pair."""
     _, first, which = np.unique(pairs, return_index=True, return_inverse=True)
+    several = distinct_numbers(which[times - times[first][which] > SITTING])
+    order = np.argsort(which, kind="stable") if len(several) else NONE
     found = []
-    for pair in distinct_numbers(which[times - times[first][which] > SITTING]).tolist():
-        own = np.flatnonzero(which == pair)
+    for start, end in np.searchsorted(which[order], np.stack((several, several + 1), axis=1)).tolist():
+        own = order[start:end]
         found += own[begun_at(times[own])[1:]].tolist()
     return np.array(found, np.int64)
 
