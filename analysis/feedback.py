@@ -174,7 +174,8 @@ def _tried(
     false: Sequence[Alert],
     confirmed: Sequence[Alert],
 ) -> Sparing | None:
-    """The change in the whole configuration; None when it spares nothing there, or loses a confirmed one."""
+    """The change in the whole configuration; None when it spares nothing there, loses a confirmed one, or
+    raises as many alerts anew as it spares."""
     settings = changed(stanza.settings, {setting: value})
     other = Chosen(name=stanza.name, function=stanza.function, settings=settings)
     panel = taken.panel([other if one.name == stanza.name else one for one in taken.stanzas])
@@ -186,6 +187,8 @@ def _tried(
     first, last = min(one.decided_at for one in before), max(one.decided_at for one in before)
     inside = [one for one in told if first <= one.decided_at <= last]
     new = len(inside) - len(_told(inside, before))
+    if new >= len(spared):
+        return None  # as many that nobody has judged are no relief
     return Sparing(stanza, setting, value, spared, len(false), len(confirmed), new)
 
 

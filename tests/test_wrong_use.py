@@ -26,6 +26,35 @@ WRONG = [
     ("replay",),
     ("replay", "--input", "/nowhere/events.jsonl", "--out", "x"),
     ("replay", "--input", "{events}", "--out", "{events}"),
+    ("replay", "--input", "{events}", "--out", "{folder}/live/detectors.yaml"),
+    ("replay", "--input", "{events}", "--out", "{folder}/nowhere/alerts.jsonl"),
+    ("backtest", "--input", "{alerts}", "--out", "{folder}/live"),
+    (
+        "tune",
+        "--stanza",
+        "requester_volume",
+        "--budget",
+        "1",
+        "--input",
+        "{report}",
+        "--labels",
+        "{report}",
+        "--out",
+        "{folder}/live",
+    ),
+    ("evaluate", "--alerts", "{alerts}", "--labels", "{events}", "--decisions", "{alerts}"),
+    ("feedback", "--alerts", "{alerts}", "--decisions", "{events}", "--out", "{folder}/patch.yaml"),
+    (
+        "feedback",
+        "--alerts",
+        "{alerts}",
+        "--decisions",
+        "{events}",
+        "--input",
+        "{events}",
+        "--out",
+        "{folder}/live/detectors.yaml",
+    ),
     ("produce", "/nowhere/events.jsonl"),
     ("produce", "{events}", "--rate", "1", "--speed", "1"),
     ("import", "{events}", "--adapter", "no-such", "--out", "{folder}/x"),
@@ -52,13 +81,20 @@ def wrong(
     folder = tmp_path_factory.mktemp("wrong")
     events = folder / "events.jsonl"
     events.write_bytes(LINES[0] + b"\n")
-    places = {"events": str(events), "folder": str(folder)}
+    (folder / "live").mkdir()
+    kept = [folder / "live" / name for name in ("detectors.yaml", "alerts.jsonl", "report.html")]
+    for one in kept:
+        one.write_bytes(events.read_bytes())
+    places = {"events": str(events), "folder": str(folder), "alerts": str(kept[1]), "report": str(kept[2])}
 
     def run(words: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
         return command(*(word.format(**places) for word in words))
 
     with ThreadPoolExecutor(2) as pool:
-        return dict(zip(WRONG, pool.map(run, WRONG), strict=True))
+        found = dict(zip(WRONG, pool.map(run, WRONG), strict=True))
+    # Whatever is typed, nothing that was there is lost.
+    assert {one.read_bytes() for one in (events, *kept)} == {LINES[0] + b"\n"}
+    return found
 
 
 @pytest.mark.parametrize("words", WRONG, ids=" ".join)

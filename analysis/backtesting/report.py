@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import Any
 
 from rich.table import Table
@@ -29,13 +30,15 @@ class Told:
     result: Result
     names: tuple[str, ...]
     comparison: Comparison | None
+    models_refused: tuple[str, ...] = ()
+    """Why models that should judge do not."""
 
     @classmethod
-    def of(cls, result: Result, names: tuple[str, ...]) -> Told:
+    def of(cls, result: Result, names: tuple[str, ...], models_refused: Iterable[str] = ()) -> Told:
         """Compare where there are two."""
         outcomes = result.outcomes
         found = compare(outcomes[0].alerts, outcomes[1].alerts) if len(outcomes) == 2 else None
-        return cls(result, names, found)
+        return cls(result, names, found, tuple(models_refused))
 
     @property
     def counts(self) -> dict[str, int]:
@@ -68,6 +71,7 @@ def summary(told: Told) -> dict[str, Any]:
             }
             for name, one in zip(told.names, told.result.outcomes, strict=True)
         ],
+        **({"models_refused": told.models_refused} if told.models_refused else {}),
         **({"difference": change} if found else {}),
     }
 
@@ -101,6 +105,7 @@ def html(told: Told) -> str:
     sections = [Section(title="Alerts a week", pictures=_pictures(told),
                         sheets=[_by(told, "detector", lambda one: one.detector),
                                 _by(told, "unit", lambda one: one.unit_id or "without a unit")])]  # fmt: skip
+    lead += [f"A model does not judge here: {why}." for why in told.models_refused]
     if told.comparison is not None:
         sections += _difference(told, told.comparison)
     else:
@@ -126,12 +131,19 @@ def html(told: Told) -> str:
     return page(title, lead, sections)
 
 
+def _weeks(told: Told) -> list[date]:
+    """The weeks of the logs, quiet ones too, and those of all alerts."""
+    span = told.result.span or ()
+    every = [week_of(datetime.fromtimestamp(at, UTC)) for at in span]
+    every += [week_of(alert.decided_at) for one in told.result.outcomes for alert in one.alerts]
+    return weeks_between(min(every), max(every)) if every else []
+
+
 def _pictures(told: Told) -> list[Any]:
     alerts = [[week_of(alert.decided_at) for alert in one.alerts] for one in told.result.outcomes]
-    every = [week for own in alerts for week in own]
-    if not every:
+    if not any(alerts):
         return []
-    weeks = weeks_between(min(every), max(every))
+    weeks = _weeks(told)
     counted = [Counter(own) for own in alerts]
     return [weeks_picture(weeks, {name: [own[week] for week in weeks]
                                   for name, own in zip(told.names, counted, strict=True)})]  # fmt: skip
@@ -139,8 +151,7 @@ def _pictures(told: Told) -> list[Any]:
 
 def _by(told: Told, what: str, key: Callable[[Alert], str]) -> Sheet:
     """Alerts, alerts a week and the most in one week, by something."""
-    every = [week_of(alert.decided_at) for one in told.result.outcomes for alert in one.alerts]
-    weeks = len(weeks_between(min(every), max(every))) if every else 0
+    weeks = len(_weeks(told))
     heads = [what.capitalize()]
     columns: list[tuple[Counter[str], Counter[tuple[str, Any]]]] = []
     for name, one in zip(told.names, told.result.outcomes, strict=True):

@@ -82,6 +82,8 @@ class Result:
     agencies: tuple[str, ...]
     """All agencies that the logs name."""
     parts: int
+    span: tuple[float, float] | None = None
+    """From when to when time passes in the logs, epoch seconds; None where it hardly does."""
 
 
 class Progress(NamedTuple):
@@ -182,6 +184,7 @@ class BackTest:
                 outcome.counts.update(told.counts)
         refused.sort(key=lambda one: one.line)
         logs = plan.the_logs()
+        passed = [one.at for one in plan.ticks if not one.end]
         begins = [sum(plan.sizes[:place]) for place in range(len(logs))]
 
         def place(line: int) -> Place:
@@ -196,6 +199,7 @@ class BackTest:
             ),
             agencies=tuple(sorted({agency for _, agency in plan.pairs if agency is not None})),
             parts=len(plan.sources),
+            span=(passed[0], passed[-1]) if passed else None,
         )
 
     def finish(self) -> None:

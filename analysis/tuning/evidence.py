@@ -13,6 +13,8 @@ from models.analysis.tradeoff import Tally
 from models.panel import Chosen
 from models.wording import figure, plural
 
+#: Alerts beyond so many times the budget are said to be over it; chance alone overruns it a little.
+OVERRUN = 1.25
 #: Trials on the page, the best ones.
 SHOWN = 15
 
@@ -56,9 +58,12 @@ def sentence(told: Evidence) -> str:
     before, after = told.found.before.at, told.found.after.at
     what = (
         f"{told.stanza.name}, on the days that chose nothing, at {figure(told.budget)} alerts a day: of "
-        f"{plural(before.incidents, 'incident')} {before.told} told as it is, {after.told} tuned; false "
-        f"alerts a day {figure(before.false_a_day)} and {figure(after.false_a_day)}."
+        f"{plural(before.incidents, 'incident')} {before.told} told as it is, {after.told} tuned; alerts a "
+        f"day {figure(before.alerts_a_day)} and {figure(after.alerts_a_day)}, false ones "
+        f"{figure(before.false_a_day)} and {figure(after.false_a_day)}."
     )
+    if after.alerts_a_day > OVERRUN * told.budget:
+        what += " Tuned it is over the budget: the threshold was set on the year before, which was calmer."
     return what if told.found.better else f"{what} Nothing better was found: leave it as it is."
 
 

@@ -18,6 +18,7 @@ from models.ticking import EVERY_SECONDS
 from models.wording import plural
 from streams.exits import FAILURE, Stop
 from streams.options import Json
+from streams.paths import spare
 from streams.textfile import Textfile, write_textfile
 from streams.whole_file import whole_file
 
@@ -35,6 +36,8 @@ COLUMNS = (
 )
 #: What refused.jsonl says of a line.
 REFUSED = ("file", "line", "reason", "field", "detail")
+#: Where alerts go: of one configuration, and of two.
+RESULTS = ("alerts.jsonl", "alerts-a.jsonl", "alerts-b.jsonl")
 #: How moments may be written.
 MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
 
@@ -94,8 +97,10 @@ def backtest(
     from analysis.backtesting.report import Told
     from analysis.backtesting.session import BackTest, Options
     from analysis.backtesting.topic import Span
-    from analysis.opening import open_subject
+    from analysis.opening import models_refused, open_subject
 
+    results = [out / name for name in (*RESULTS, "report.html", "backtest.json", "refused.jsonl")]
+    spare(results, files or [])
     began = time.monotonic()
     folders: list[Path] | list[None] = config or [None]
     options = Options(
@@ -114,7 +119,10 @@ def backtest(
             console.print("going on with the work of before" if running.resumed else
                           "there is no work to go on with: beginning anew", style="yellow")  # fmt: skip
         result = _watched(running)
-        told = Told.of(result, names([one.settings.config_dir for one in subjects]))
+        if not result.lines:
+            raise Stop(f"there is no line in {', '.join(map(str, files or (topic,)))}; nothing was written")
+        refused = models_refused(subjects)
+        told = Told.of(result, names([one.settings.config_dir for one in subjects]), refused)
         _write(told, out)
         seconds = time.monotonic() - began
         if textfile is not None:
@@ -128,12 +136,16 @@ def backtest(
     except KeyboardInterrupt:
         console.print("\ncut off; the same command with --resume goes on from here", style="yellow")
         raise typer.Exit(FAILURE) from None
-    _report(told, out, seconds)
+    _report(told, out, seconds, running.resumed)
     if as_json:
         from analysis.backtesting.report import summary
 
         print(json.dumps({**summary(told), "seconds": round(seconds, 3)}))
-    if result.lines and told.counts["refused"] == result.lines:
+    for why in refused:
+        console.print(f"a model does not judge here: {why}", style="red", soft_wrap=True, markup=False)
+    if refused:
+        raise typer.Exit(FAILURE)
+    if told.counts["refused"] == result.lines:
         console.print(
             "no line is a search: is this a file of events? `import` makes one of other logs", style="red"
         )
@@ -145,10 +157,12 @@ def _watched(running: BackTest) -> Result:
     # Without a thread of its own, which a fork would not take along.
     with Progress(*COLUMNS, console=console, disable=not console.is_terminal, auto_refresh=False) as progress:
         task = progress.add_task("surveying", total=None, rate="")
-        began, before = time.monotonic(), None
+        began, before, unknown = time.monotonic(), None, 0
         for read, of in running:
             if of:
-                if before is None:
+                # What was done before a run was cut off shows at once, and says nothing of the rate.
+                unknown += 1
+                if before is None or (running.resumed and unknown == 2):
                     began, before = time.monotonic(), read
                     progress.update(task, description="judging", total=of)
                 rate = (read - before) / max(time.monotonic() - began, 0.001)
@@ -161,7 +175,7 @@ def _write(told: Told, out: Path) -> None:
     """All files. Raises Stop when one cannot be written."""
     from analysis.backtesting.report import html, summary
 
-    alerts = ["alerts.jsonl"] if len(told.names) == 1 else [f"alerts-{name}.jsonl" for name in "ab"]
+    alerts = RESULTS[:1] if len(told.names) == 1 else RESULTS[1:]
     contents = [one.standing.lines() for one in told.result.outcomes]
     refused = b"".join(
         msgspec.json.encode(dict(zip(REFUSED, (*one.place, one.reason, one.field, one.detail), strict=True)))
@@ -178,11 +192,13 @@ def _write(told: Told, out: Path) -> None:
         ):
             with whole_file(out / name) as stream:
                 stream.write(content)
+        for name in set(RESULTS) - set(alerts):
+            (out / name).unlink(missing_ok=True)  # of a run before
     except OSError as error:
         raise Stop(f"cannot write {error.filename or out}: {error.strerror}") from error
 
 
-def _report(told: Told, out: Path, seconds: float) -> None:
+def _report(told: Told, out: Path, seconds: float, resumed: bool) -> None:
     from analysis.backtesting.report import terminal
 
     wide = Console(stderr=True, width=None if console.is_terminal else 150)
@@ -196,16 +212,18 @@ def _report(told: Told, out: Path, seconds: float) -> None:
         )  # fmt: skip
     counts = told.counts
     said = ", ".join(f"{number:,} {name}" for name, number in counts.items())
-    rate = told.result.lines / max(seconds, 0.001)
+    # Of a run that was gone on with, what was done before took time that is not known.
+    rate = "" if resumed else f", {told.result.lines / max(seconds, 0.001):,.0f} lines/s"
     console.print(
-        f"{plural(told.result.lines, 'line')} read: {said}; {seconds:,.1f} s, {rate:,.0f} lines/s. "
-        f"The report is {out / 'report.html'}", soft_wrap=True, highlight=False, markup=False,
+        f"{plural(told.result.lines, 'line')} read: {said}; {seconds:,.1f} s{rate}. The"
+        f" report is {out / 'report.html'}", soft_wrap=True, highlight=False, markup=False,
     )  # fmt: skip
     if told.result.refused:
         one = told.result.refused[0]
         console.print(
             f"{plural(counts['refused'], 'line')} refused, see {out / 'refused.jsonl'}. The first: "
-            f"{one.place.file}, line {one.place.line}, field {one.field}: {one.detail}",
+            f"{one.place.file}, line {one.place.line}"
+            f"{f', field {one.field}' if one.field else ''}: {one.detail}",
             style="yellow", soft_wrap=True, markup=False, highlight=False,
         )  # fmt: skip
     if missed := counts["late"] + told.after_close:

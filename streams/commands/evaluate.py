@@ -24,6 +24,7 @@ from models.alert import Alert, decode_alert
 from models.decisions import Decision, encode_decision
 from models.pseudonym import Pseudonyms
 from streams.options import Json
+from streams.paths import spare
 from streams.whole_file import whole_file
 
 console = Console(stderr=True, width=None if sys.stderr.isatty() else 150)
@@ -71,6 +72,8 @@ def evaluate(
     """
     if first and last and last < first:
         raise typer.BadParameter("it lies before --from", param_hint="--to")
+    if decisions is not None:
+        spare([decisions], [alerts, labels, roster, decoys], "--decisions")
     since, until = (one and one.replace(tzinfo=UTC) for one in (first, last))
     try:
         known = read_labels(labels)

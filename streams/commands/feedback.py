@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
@@ -13,13 +14,16 @@ from rich.console import Console
 from rich.table import Table
 
 from models.decisions import Disposition
+from models.wording import plural
 from streams.exits import FAILURE, Stop
 from streams.options import Config, Json
+from streams.paths import spare
 from streams.settings import load_settings
 from streams.whole_file import whole_file
 
 if TYPE_CHECKING:
     from analysis.feedback import Quality, Sparing
+    from models.alert import Alert
 
 console = Console(stderr=True)
 
@@ -57,6 +61,14 @@ def feedback(
     policy has to change neither. With --input, for each stanza the change of one setting is looked for that
     would have spared most of its false alarms and no confirmed alert; nothing in force is changed.
     """
+    if first and last and last <= first:
+        raise typer.BadParameter("it must lie after --from", param_hint="--to")
+    if out is not None:
+        if not files:
+            raise typer.BadParameter(
+                "patches come of --input, the searches to try settings on", param_hint="--out"
+            )
+        spare([out], [alerts, decisions, *files])
     # Detectors load their mathematics, which other commands should not wait for.
     from analysis.feedback import quality, sparing, within
     from analysis.labels import dispositions, read_alerts, read_decisions
@@ -70,15 +82,16 @@ def feedback(
         known = dispositions(told, decided)
         period = within((one for one in told if one.status != "withdrawn"), since, until)
         if not any(one.alert_id in known for one in period):
-            raise Stop("no alert of the period is closed: there is nothing to learn from yet")
+            raise Stop(_nothing(told, period, known))
         found = quality(period, known)
         spared = sparing(take_in(open_subject(config), files), period, known) if files else []
-        if out is not None:
+        if out is not None and spared:
             _write(spared, out)
     except Stop as stop:
         console.print(str(stop), style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(FAILURE) from None
-    console.print(_table(found))
+    wide = Console(stderr=True, width=None if console.is_terminal else 150)
+    wide.print(_table(found))
     for one in spared:
         console.print(_sentence(one), soft_wrap=True, highlight=False, markup=False)
     if files and not spared:
@@ -87,22 +100,41 @@ def feedback(
         print(json.dumps({"detectors": list(map(_quality, found)), "spared": list(map(_sparing, spared))}))
 
 
+def _nothing(told: Sequence[Alert], period: Sequence[Alert], known: Mapping[str, Disposition]) -> str:
+    """Why there is nothing to learn from."""
+    if not told:
+        return "there is no alert in what --alerts names"
+    if not known:
+        return f"of {plural(len(told), 'alert')} none is closed by what --decisions names"
+    if not period:
+        days = sorted(one.decided_at.date() for one in told)
+        return f"no alert was decided in the period; there are some from {days[0]} to {days[-1]}"
+    return (
+        f"of {plural(len(period), 'alert')} of the period none is closed: there is nothing to learn from yet"
+    )
+
+
 def _lines(file: Path | None, topic: str) -> list[bytes]:
     """The lines of a file, or all that a topic holds."""
     from analysis.backtesting.topic import read_values
 
     if file is None:
-        return read_values(topic, load_settings())
+        try:
+            return read_values(topic, load_settings())
+        except Stop as stop:
+            raise Stop(f"without --{topic} FILE the topic {topic} is read: {stop}") from None
     return file.read_bytes().splitlines()
 
 
 def _table(found: list[Quality]) -> Table:
-    table = Table("detector", "alerts", "confirmed", "explained", "false", "policy", "precision", "95%")
+    heads = ("detector", "alerts", "open", "confirmed", "explained", "false", "policy", "precision", "95%")
+    table = Table(*heads)
     for one in found:
         closed = [one.closed.get(name, 0) for name in get_args(Disposition)]
         value = "" if one.precision.value is None else f"{one.precision.value:.2f}"
         interval = f"{one.precision.low:.2f} to {one.precision.high:.2f}" if value else ""
-        table.add_row(one.detector, f"{one.alerts:,}", *map(str, closed), value, interval)
+        undecided = f"{one.alerts - sum(closed):,}"
+        table.add_row(one.detector, f"{one.alerts:,}", undecided, *map(str, closed), value, interval)
     for column in table.columns:
         column.overflow = "fold"  # a name that is cut off is none
     return table

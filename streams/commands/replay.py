@@ -22,6 +22,7 @@ from models.ticking import CLOSE_AFTER_SECONDS, EVERY_SECONDS, Ticker
 from models.wording import plural
 from streams.exits import FAILURE, Stop
 from streams.options import Config, Files, Json
+from streams.paths import must_be_one, spare
 from streams.replay import Replay, replay
 from streams.settings import load_settings
 from streams.survey import survey
@@ -66,10 +67,12 @@ def replay_command(
     from streams.stages import pipeline, pseudonyms, stage_kinds
 
     began = time.monotonic()
-    if out.resolve() in {file.resolve() for file in files}:
-        raise typer.BadParameter("--out must be another file than the input")
+    spare([out], files)
+    if not out.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {out.parent}; make it first", param_hint="--out")
     try:
         settings = load_settings(config_dir=config)
+        must_be_one(settings.config_dir)
         configuration = load(settings.config_dir, SHIPPED, settings_types(), pseudonyms(settings))
         machine = pipeline(settings, configuration)
     except Stop as stop:

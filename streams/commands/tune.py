@@ -16,6 +16,7 @@ from rich.table import Table
 
 from streams.exits import FAILURE, Stop
 from streams.options import Alerts, Config, Decisions, Json, Labels, in_pairs
+from streams.paths import spare
 from streams.textfile import Textfile, write_textfile
 from streams.whole_file import whole_file
 
@@ -67,6 +68,8 @@ def tune(
     if files and not labels and not decisions:
         raise typer.BadParameter("give --labels, or --alerts with --decisions", param_hint="--labels")
     in_pairs(alerts, decisions)
+    results = [out / name for name in ("patch.yaml", "tuning.json", "report.html")]
+    spare(results, [labels, alerts, decisions, *(files or [])])
     # Detectors and optuna load their mathematics, which other commands should not wait for.
     from analysis.labels import gathered
     from analysis.opening import open_subject
@@ -138,8 +141,10 @@ def _write(evidence: Evidence, out: Path, folder: Path) -> None:
     text = patch_text(evidence.stanza, evidence.patch, sentence(evidence)) if evidence.patch else ""
     try:
         out.mkdir(parents=True, exist_ok=True)
+        if not text:
+            (out / "patch.yaml").unlink(missing_ok=True)  # of a run before
         for name, content in (
-            ("patch.yaml", text.encode()),
+            *([("patch.yaml", text.encode())] if text else []),
             ("tuning.json", msgspec.json.format(msgspec.json.encode(as_json(evidence))) + b"\n"),
             ("report.html", html(evidence, text).encode()),
         ):

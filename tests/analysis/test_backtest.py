@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from analysis.backtesting import survey
 from analysis.backtesting.feeding import Feed
 from analysis.backtesting.lanes import Subject
 from analysis.backtesting.parts import partition
+from analysis.backtesting.report import Told, html, terminal
 from analysis.backtesting.running import read_done, run_part
 from analysis.backtesting.session import BackTest, Options, Result
 from analysis.backtesting.tables import csv_rows, parquet_rows
@@ -313,6 +316,44 @@ def test_one_line_of_python_gives_frames(folder: Path, whole: bytes, tmp_path: P
     assert set(found.weekly.week.dt.day_of_week) == {0}
     gone = found.difference[found.difference.change == "gone"]
     assert set(gone.detector) == {"volume"} and not (found.difference.change == "new").any()
+
+
+def test_a_rate_a_week_is_of_the_weeks_of_the_log_however_few_alerts_there_are(
+    folder: Path, subject: Subject, tmp_path: Path
+) -> None:
+    running = BackTest([subject], [folder / "events.jsonl"], tmp_path / "work", Options(jobs=1))
+    for _ in running:
+        pass
+    result = running.result()
+    (outcome,) = result.outcomes
+    assert result.span is not None and len(outcome.alerts) > 1
+    few = Standing()
+    few.put(outcome.alerts[:1])
+    fewer = replace(result, outcomes=(replace(outcome, standing=few),))
+    sheets = [terminal(Told.of(one, ("a",))) for one in (result, fewer)]
+    (weeks,) = {sheet_weeks(one) for one in (result, fewer)}
+    assert weeks >= (result.span[1] - result.span[0]) / (7 * 86_400.0)
+    assert sheets[1].row_count == 1
+
+
+def sheet_weeks(result: Result) -> int:
+    """Over how many weeks the page takes rates."""
+    (said,) = set(re.findall(r"over (\d+) weeks", html(Told.of(result, ("a",)))))
+    return int(said)
+
+
+def test_an_empty_log_leaves_the_report_of_before_as_it_is(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").write_bytes(b"")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "report.html").write_bytes(b"of before")
+    words: list[str | Path] = ["--input", tmp_path / "empty.jsonl", "--out", out]
+    done = command("backtest", "--config", folder / "config", *words)
+    assert done.returncode == 1 and f"no line in {tmp_path / 'empty.jsonl'}" in done.stderr
+    (tmp_path / "nothing").mkdir()
+    done = command("backtest", "--config", tmp_path / "nothing", *words)
+    assert done.returncode == 1 and "holds no configuration" in done.stderr
+    assert (out / "report.html").read_bytes() == b"of before"
 
 
 def test_the_command_compares_and_writes_a_page_without_scripts(

@@ -120,5 +120,24 @@ def test_nothing_closed_is_said_so(tmp_path: Path) -> None:
     done = command(
         "feedback", "--alerts", tmp_path / "alerts.jsonl", "--decisions", tmp_path / "decisions.jsonl"
     )
-    assert done.returncode == 1 and "no alert of the period is closed" in done.stderr
+    assert done.returncode == 1 and "of 1 alert none is closed by what --decisions names" in done.stderr
     assert decode_alert((tmp_path / "alerts.jsonl").read_bytes().strip()).entity == "x"
+
+
+def test_a_period_without_alerts_says_from_when_to_when_there_are_some(tmp_path: Path) -> None:
+    one = alert("x", 0)
+    (tmp_path / "alerts.jsonl").write_bytes(encode_alert(one) + b"\n")
+    decided = b"".join(encode_decision(each) + b"\n" for each in closing([(one, "false_alarm")]))
+    (tmp_path / "decisions.jsonl").write_bytes(decided)
+    words: list[str | Path] = [
+        "feedback",
+        "--alerts",
+        tmp_path / "alerts.jsonl",
+        "--decisions",
+        tmp_path / "decisions.jsonl",
+    ]
+    done = command(*words, "--from", "2001-01-01", "--to", "2001-02-01")
+    assert done.returncode == 1 and f"from {one.decided_at.date()} to" in done.stderr
+    done = command(*words, "--from", "2001-02-01", "--to", "2001-01-01")
+    assert done.returncode == 2 and "after --from" in done.stderr
+    assert command(*words).returncode == 0
