@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import inf
 from typing import Literal
+from unicodedata import normalize
 
 import msgspec
 from msgspec import Struct
@@ -25,6 +26,28 @@ Action = Literal["trained", "shadowed", "asked", "approved", "retired", "rolled_
 
 class NotAllowed(ValueError):
     """The change breaks a rule; the text says which and what would do."""
+
+
+def signed(name: str) -> str:
+    """The name under which somebody stands in the ledger: without blanks round it.
+
+    Raises:
+        NotAllowed: it is empty, or has signs that nobody would see.
+    """
+    found = name.strip()
+    if not found or not found.isprintable():
+        why = "has signs that cannot be printed" if found else "is empty"
+        raise NotAllowed(f"the name {name!r} {why}; give --as the name of your account, such as ana")
+    return found
+
+
+def same_person(one: str, other: str) -> bool:
+    """Whether two names are of one person: capitals, blanks and forms of a letter tell nobody apart."""
+    return _plain(one) == _plain(other)
+
+
+def _plain(name: str) -> str:
+    return " ".join(normalize("NFKC", normalize("NFKC", name).casefold()).split())
 
 
 class Change(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -119,8 +142,11 @@ class Models:
         _demand(model, "shadow")
         if model.asked_by is None:
             raise NotAllowed(f"nobody has asked for {model.digest[:12]}: `models promote` comes first")
-        if model.asked_by == by:
-            raise NotAllowed(f"{by} has asked for it; nobody is their own second")
+        if same_person(model.asked_by, by):
+            raise NotAllowed(
+                f"{model.asked_by} has asked for it; nobody is their own second, however the name is spelt: "
+                "somebody else must approve"
+            )
         if change.comparison != model.comparison:
             raise NotAllowed("the comparison is another than the one that was asked with")
         before = self.champion(model.stanza)

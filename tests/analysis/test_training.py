@@ -261,7 +261,7 @@ def test_a_champion_that_fits_no_longer_is_found_out(stocked: Shop) -> None:
 
 # The registry
 
-WHO = ("analyst-1", "reviewer-1", "reviewer-2")
+WHO = ("analyst-1", "Analyst-1", "reviewer-1")
 MODELS = tuple(letter * 64 for letter in "123")
 ACTIONS: tuple[Action, ...] = get_args(Action)
 changes = st.tuples(st.sampled_from(ACTIONS), st.sampled_from(MODELS), st.sampled_from(WHO))
@@ -297,7 +297,7 @@ def test_whatever_is_tried_two_people_stand_behind_every_champion(
                 who for _, who, one in reversed(done[:place])
                 if (one.action, one.model) == ("asked", change.model)
             )  # fmt: skip
-            assert asked != by
+            assert asked.casefold() != by.casefold()
 
 
 def test_the_way_of_a_model_and_its_refusals(shop: Shop) -> None:
@@ -316,7 +316,10 @@ def test_the_way_of_a_model_and_its_refusals(shop: Shop) -> None:
     refused("reviewer-1", Change(action="approved", since=1.0, **say), "nobody has asked")
     registry.change("analyst-1", Change(action="asked", comparison="c" * 64, **say))
     approved = Change(action="approved", comparison="c" * 64, since=2.0, **say)
-    refused("analyst-1", approved, "nobody is their own second")
+    for name in ("analyst-1", "Analyst-1", " ANALYST-1\t", "ａｎａｌｙｓｔ-1"):
+        refused(name, approved, "nobody is their own second")
+    for name, fault in (("", "is empty"), (" ", "is empty"), ("a\nb", "printed"), ("ana\u200b", "printed")):
+        refused(name, approved, f"{fault}.*such as ana")
     refused("reviewer-1", msgspec.structs.replace(approved, since=0.5), "not before that")
     registry.change("reviewer-1", approved)
     refused("analyst-1", Change(action="retired", **say), "promote another, or roll back")
@@ -422,7 +425,19 @@ def test_from_a_log_to_a_champion_by_the_commands(
     assert read_comparison(models, comparison).candidate.digest == model
     said("models", "promote", model, "--as", "analyst-1", "--comparison", comparison)
     assert "nobody is their own second" in said("models", "approve", model, "--as", "analyst-1", code=1)
-    said("models", "approve", model, "--as", "reviewer-1", "--from", "2021-09-01")
+    assert "nobody is their own second" in said("models", "approve", model, "--as", "Analyst-1", code=1)
+    before = {file: file.read_bytes() for file in models.rglob("*") if file.is_file()}
+    nobody = tmp_path / "nobody"
+    for name in ("", " ", "a\nb"):
+        for words in (
+            ("models", "promote", model), ("models", "approve", model), ("models", "retire", model),
+            ("models", "rollback"), ("train", *log, "--models", nobody),
+        ):  # fmt: skip
+            assert "account, such as ana" in " ".join(said(*words, "--as", name, code=2).split())
+    assert {file: file.read_bytes() for file in models.rglob("*") if file.is_file()} == before
+    assert not nobody.exists()
+    said("models", "approve", model, "--as", " reviewer-1 ", "--from", "2021-09-01")
+    assert '"actor":"reviewer-1"' in (models / REGISTRY).read_text().splitlines()[-1]
     listed = json.loads(said("models", "list", "--json").splitlines()[-1])["models"]
     assert [(one["state"], one["by"]) for one in listed] == [("champion", "analyst-1")]
     assert json.loads(said("models", "check", *log, "--json").splitlines()[-1])["ok"]
