@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import inf
-from typing import Literal
+from typing import Literal, get_args
 from unicodedata import normalize
 
 import msgspec
@@ -21,7 +21,16 @@ from msgspec import Struct
 from models.serving import Statement, known
 
 State = Literal["candidate", "shadow", "champion", "retired"]
+STATES: tuple[State, ...] = get_args(State)
 Action = Literal["trained", "shadowed", "asked", "approved", "retired", "rolled_back"]
+
+#: What can be done with a model that is in another state than a change needs.
+_CURES: dict[State, str] = {
+    "candidate": "`models promote` puts it into shadow first",
+    "shadow": "`models promote` and `models approve` make it champion",
+    "champion": "it serves already",
+    "retired": "that is for good; `train` another, or if it served before the champion, `models rollback`",
+}
 
 
 class NotAllowed(ValueError):
@@ -187,4 +196,4 @@ def body(change: Change) -> dict[str, object]:
 
 def _demand(model: Model, state: State) -> None:
     if model.state != state:
-        raise NotAllowed(f"{model.digest[:12]} is {model.state}, not {state}")
+        raise NotAllowed(f"{model.digest[:12]} is {model.state}, not {state}: {_CURES[model.state]}")
