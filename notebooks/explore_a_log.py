@@ -13,7 +13,6 @@ app = marimo.App(width="medium")
 
 @app.cell
 def _():
-    import json
     from pathlib import Path
     from tempfile import TemporaryDirectory
 
@@ -22,6 +21,7 @@ def _():
 
     import analysis
     from analysis.examples import SAID, simulated_log
+    from analysis.opening import agency_of
     from analysis.reporting.page import Section, page
     from analysis.reporting.pictures import weeks_picture
     from models.analysis.weekly import week_of, weeks_between
@@ -30,8 +30,8 @@ def _():
     from streams.importing import import_files
 
     return (
-        Given, Path, SAID, Section, TemporaryDirectory, adapters, analysis, import_files, json, mo, page, pd,
-        simulated_log, week_of, weeks_between, weeks_picture,
+        Given, Path, SAID, Section, TemporaryDirectory, adapters, agency_of, analysis, import_files, mo,
+        page, pd, simulated_log, week_of, weeks_between, weeks_picture,
     )  # fmt: skip
 
 
@@ -45,9 +45,12 @@ def _(Path, mo):
 
 @app.cell
 def _(
-    Given, Path, SAID, TemporaryDirectory, adapters, days, import_files, json, log, mo, simulated_log, zone
-):
+    Given, Path, SAID, TemporaryDirectory, adapters, agency_of, days, import_files, log, mo, simulated_log,
+    zone,
+):  # fmt: skip
     # A folder of configuration and a file of events, whatever the log was.
+    from streams.exits import Stop
+
     kept = TemporaryDirectory(prefix="probewatch-notebook-")
     config = Path(kept.name)
     if log is None:
@@ -55,12 +58,21 @@ def _(
         told = SAID + " Give `--log FILE` for one of your own."
     else:
         events, told = log, f"The log is {log.name}."
-        if log.suffix == ".csv":
-            events = config / "events.jsonl"
-            adapter = adapters()["alpr-user-audit"](Given("agency"))
-            summary = import_files(adapter, [log], events, config / "rejects.jsonl")
-            told += f" {summary.taken:,} searches taken, {summary.refused:,} rows refused."
-        agency = json.loads(events.open().readline())["agency_id"]
+        try:
+            if not log.is_file():
+                raise Stop(f"there is no file {log}")
+            if log.suffix == ".csv":
+                events = config / "events.jsonl"
+                adapter = adapters()["alpr-user-audit"](Given("agency"))
+                summary = import_files(adapter, [log], events, config / "rejects.jsonl")
+                told += f" {summary.taken:,} searches taken, {summary.refused:,} rows refused."
+                if not summary.taken:
+                    raise Stop(f"no row of {log} is a search, {summary.refused:,} were refused")
+            agency = agency_of(events)
+        except (Stop, ValueError, OSError) as error:
+            # In a browser the cells below stay empty; without one the run ends here.
+            mo.stop(mo.running_in_notebook(), mo.md(f"**The log cannot be used**: {error}"))
+            raise SystemExit(f"the log cannot be used: {error}") from None
         agencies = f"agencies:\n  - {{agency_id: {agency}, timezone: {zone}}}\n"
         (config / "agencies.yaml").write_text(agencies)
     mo.md(f"# Explore a log\n\n{told}")

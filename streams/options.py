@@ -7,10 +7,23 @@ from typing import Annotated
 
 import typer
 
+
+def _signed(name: str) -> str:
+    """Whoever changes something is told about a bad name before any work is done."""
+    from analysis.registry.changes import NotAllowed, signed
+
+    try:
+        return signed(name)
+    except NotAllowed as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 Config = Annotated[Path | None, typer.Option(help="Folder of the configuration.")]
 ModelsFolder = Annotated[Path | None, typer.Option("--models", help="Folder of the models.")]
 Json = Annotated[bool, typer.Option("--json", help="End with one JSON object.")]
-Account = Annotated[str, typer.Option("--as", help="Your account; it stands in the ledger.")]
+Account = Annotated[
+    str, typer.Option("--as", callback=_signed, help="Your account; it stands in the ledger.")
+]
 Files = Annotated[
     list[Path], typer.Option("--input", exists=True, dir_okay=False, help="File of events; repeatable.")
 ]

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import inf
-from typing import Literal
+from typing import Literal, get_args
+from unicodedata import normalize
 
 import msgspec
 from msgspec import Struct
@@ -20,11 +21,42 @@ from msgspec import Struct
 from models.serving import Statement, known
 
 State = Literal["candidate", "shadow", "champion", "retired"]
+STATES: tuple[State, ...] = get_args(State)
 Action = Literal["trained", "shadowed", "asked", "approved", "retired", "rolled_back"]
+
+#: What can be done with a model that is in another state than a change needs.
+_CURES: dict[State, str] = {
+    "candidate": "`models promote` puts it into shadow first",
+    "shadow": "`models promote` and `models approve` make it champion",
+    "champion": "it serves already",
+    "retired": "that is for good; `train` another, or if it served before the champion, `models rollback`",
+}
 
 
 class NotAllowed(ValueError):
     """The change breaks a rule; the text says which and what would do."""
+
+
+def signed(name: str) -> str:
+    """The name under which somebody stands in the ledger: without blanks round it.
+
+    Raises:
+        NotAllowed: it is empty, or has signs that nobody would see.
+    """
+    found = name.strip()
+    if not found or not found.isprintable():
+        why = "has signs that cannot be printed" if found else "is empty"
+        raise NotAllowed(f"the name {name!r} {why}; give --as the name of your account, such as ana")
+    return found
+
+
+def same_person(one: str, other: str) -> bool:
+    """Whether two names are of one person: capitals, blanks and forms of a letter tell nobody apart."""
+    return _plain(one) == _plain(other)
+
+
+def _plain(name: str) -> str:
+    return " ".join(normalize("NFKC", normalize("NFKC", name).casefold()).split())
 
 
 class Change(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -119,8 +151,11 @@ class Models:
         _demand(model, "shadow")
         if model.asked_by is None:
             raise NotAllowed(f"nobody has asked for {model.digest[:12]}: `models promote` comes first")
-        if model.asked_by == by:
-            raise NotAllowed(f"{by} has asked for it; nobody is their own second")
+        if same_person(model.asked_by, by):
+            raise NotAllowed(
+                f"{model.asked_by} has asked for it; nobody is their own second, however the name is spelt: "
+                "somebody else must approve"
+            )
         if change.comparison != model.comparison:
             raise NotAllowed("the comparison is another than the one that was asked with")
         before = self.champion(model.stanza)
@@ -161,4 +196,4 @@ def body(change: Change) -> dict[str, object]:
 
 def _demand(model: Model, state: State) -> None:
     if model.state != state:
-        raise NotAllowed(f"{model.digest[:12]} is {model.state}, not {state}")
+        raise NotAllowed(f"{model.digest[:12]} is {model.state}, not {state}: {_CURES[model.state]}")

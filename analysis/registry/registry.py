@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from analysis.registry.changes import Change, Models, NotAllowed, body, folded
+from analysis.registry.changes import Change, Models, NotAllowed, body, folded, signed
 from models.ledger import START, Entry, Head, encode_entry, following, verify
 from streams.serving import POINTER, REGISTRY
 from streams.whole_file import whole_file
@@ -49,6 +49,7 @@ class Registry:
             Damaged: the file is not what was written.
             OSError: it cannot be written.
         """
+        by = signed(by)
         with self._locked():
             entries, head = self._read()
             models = _folded(entries)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from errno import EACCES, ENOTDIR
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,23 @@ import msgspec
 from analysis.training.comparing import Comparison
 from analysis.training.fitting import Trained
 from streams.artefacts import MANIFEST, MODEL
+from streams.serving import REGISTRY
 from streams.whole_file import whole_file
+
+
+def check_writable(folder: Path) -> None:
+    """Whether a model could be written and registered in a folder that need not be there yet.
+
+    Raises:
+        OSError: something is in the way, which it names.
+    """
+    for file in (folder / "artefacts", folder / REGISTRY, folder / ".lock"):
+        wanted = file.absolute()
+        place = next(one for one in (wanted, *wanted.parents) if os.path.exists(one))
+        if place != wanted and not place.is_dir():
+            raise NotADirectoryError(ENOTDIR, "it is no folder", str(place))
+        if not os.access(place, os.W_OK | os.X_OK if place.is_dir() else os.W_OK):
+            raise PermissionError(EACCES, "it cannot be written", str(place))
 
 
 class Unknown(ValueError):

@@ -82,7 +82,8 @@ def fit(frame: Any, algorithm: str, *, data_sha256: str, searches: int, minimum_
     if min(len(early), len(late)) < LEAST_ROWS:
         raise TooFewRows(
             f"{len(early):,} rows of {len(fitted)} Sundays to fit and {len(late):,} of {len(later)} to "
-            f"calibrate: {LEAST_ROWS} of each are needed; give a longer log, or lower --minimum-searches"
+            f"calibrate: {LEAST_ROWS} of each are needed; give a longer log, or lower "
+            "`minimum_searches` of the stanza in detectors.yaml"
         )
     pipeline = ALGORITHMS[algorithm]()
     pipeline.fit(_named(early))

@@ -24,7 +24,9 @@ def new_detector(
     """Begin a detector that works: its file, a stanza (switched off), cases, and its chapter in docs/.
 
     It counts searches at night; say in its file what it is to count instead, and in its cases what must
-    come of it. All tests pass at once, those of its own cases and the laws of all detectors among them.
+    come of it. All tests pass at once: those of its cases, the laws of all detectors, and whether its
+    p-values are as rare as they say. It writes into this checkout, config/detectors.yaml and docs/
+    included: commit before, and `git` takes it back as the last line says.
     """
     from analysis import scaffold
     from streams.documentation import outdated
@@ -47,10 +49,9 @@ def new_detector(
         raise end(f"cannot write {error.filename}: {error.strerror}; nothing was changed") from None
     for file in (*files, *pages):
         console.print(str(file.relative_to(ROOT)), markup=False, highlight=False)
-    console.print(
-        f"Next: say in models/detectors/{name}.py what is counted, then"
-        f' make test ARGS="tests/test_cases.py tests/laws -k {name}"',
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+    new, old = ([str(file.relative_to(ROOT)) for file in part] for part in (files[:2], [files[2], *pages]))
+    for line in (
+        f'Next: say in {new[0]} what is counted, then make test ARGS="-k {name}"',
+        f"To undo: rm {' '.join(new)} && git restore {' '.join(old)}",
+    ):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)

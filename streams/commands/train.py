@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import date
+from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -50,9 +51,10 @@ def train(
     from analysis.loading import desk
     from analysis.registry.changes import Change, NotAllowed
     from analysis.registry.registry import Damaged, Registry
-    from analysis.registry.writing import write_artefact
+    from analysis.registry.writing import check_writable, write_artefact
     from analysis.training.features import data_digest, features
     from analysis.training.fitting import ALGORITHMS, TooFewRows, fit
+    from streams.commands.models.shelf import unusable
     from streams.configuration import ConfigurationError
 
     began = time.monotonic()
@@ -64,6 +66,7 @@ def train(
         raise typer.BadParameter(f"--until {until} is no day; write it as 2024-12-31") from None
     try:
         found = desk(config, models, stanza)
+        check_writable(found.settings.models_dir)
         least = found.stanza.minimum_searches
         frame, searches = features(files, found.reference, least)
         trained = fit(
@@ -80,7 +83,10 @@ def train(
                 stanza=(stanza, digest), figures={**profiles, **manifest.metrics},
             )  # fmt: skip
     except (Stop, ConfigurationError, TooFewRows, Damaged, NotAllowed, OSError) as error:
-        console.print(str(error), style="red")
+        said = unusable(error) if isinstance(error, OSError) else str(error)
+        if isinstance(error, TooFewRows):
+            said = _too_few(said, files, last if until else None)
+        console.print(said, style="red")
         raise typer.Exit(FAILURE) from None
     console.print(
         f"{algorithm} on {manifest.rows[0]:,} profiles of {manifest.trained[0]} to {manifest.trained[1]}, "
@@ -91,3 +97,23 @@ def train(
         console.print(f"  {name.replace('_', ' ')}: {value:.3g}")
     if as_json:
         print(json.dumps({"model": digest, "stanza": stanza, "rows": manifest.rows, **manifest.metrics}))
+
+
+def _too_few(said: str, files: list[Path], until: str | None) -> str:
+    """Why there is too little to train on, by the days of the log."""
+    from streams.survey import survey
+
+    spans = survey(files).sources.values()
+    if not spans:
+        return "no line of the input is a search with a source and a time: docs/events.md has the fields"
+    first, last = (
+        datetime.fromtimestamp(moment, UTC).date().isoformat()
+        for moment in (min(one.first for one in spans), max(one.last for one in spans))
+    )
+    log = f"the log has the days from {first} to {last}"
+    if until is None:
+        return f"{said}; {log}"
+    meant = f"{log}, and --until is the last of them that the model may see"
+    if until < first:
+        return f"--until {until} comes before the log: {meant}; give a later day, or leave it out"
+    return f"{said}, or a later --until than {until}: {meant}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,29 @@ def test_a_log_of_ones_own_is_explored(tmp_path: Path) -> None:
     assert found["per_person"]["user-2"] == 130 and found["by_month"].sum() == 630
     (burst,) = (one for one in found["alerts"].itertuples() if one.detector == "requester_volume")
     assert burst.entity == "user-2" and sum(found["line"]) == len(found["alerts"])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("nope.jsonl", None, "there is no file"),
+        ("empty.jsonl", "", "there is no search in"),
+        ("odd.jsonl", '{"a": 1}\n', "its first line: .*agency_id.*docs/events.md"),
+        ("nope.csv", None, "there is no file"),
+        ("empty.csv", "", "the file is empty"),
+        ("rows.csv", "id,userId,searchDate,cameraCount,reason\n", "no row of .* is a search"),
+    ],
+)
+def test_a_log_that_cannot_be_used_is_a_sentence(
+    tmp_path: Path, name: str, text: str | None, said: str
+) -> None:
+    log = tmp_path / name
+    if text is not None:
+        log.write_text(text)
+    with pytest.raises(SystemExit) as ended:
+        run("explore_a_log", log=log, zone="UTC", days=0)
+    told = str(ended.value)
+    assert re.match(f"the log cannot be used: .*{said}", told) and str(log) in told
 
 
 def test_without_one_it_is_said_that_the_log_is_simulated(city: Path) -> None:

@@ -21,13 +21,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from analysis.labels import Labels
 from analysis.registry.changes import Action, Change, Models, NotAllowed
-from analysis.registry.checking import fit_of
+from analysis.registry.checking import doubts, faults, fit_of
 from analysis.registry.registry import Damaged
-from analysis.registry.writing import Unknown, full_digest, read_comparison, write_artefact
+from analysis.registry.writing import Unknown, full_digest, read_comparison, write_artefact, write_comparison
 from analysis.training.comparing import NothingHeldOut, compare
 from analysis.training.features import collecting, features, frame
 from analysis.training.fitting import TooFewRows, fit
+from analysis.training.labelled import Truth
 from models.detectors.trained_profile import TrainedProfileSettings
 from models.ledger import verify
 from models.panel import Chosen
@@ -261,7 +263,7 @@ def test_a_champion_that_fits_no_longer_is_found_out(stocked: Shop) -> None:
 
 # The registry
 
-WHO = ("analyst-1", "reviewer-1", "reviewer-2")
+WHO = ("analyst-1", "Analyst-1", "reviewer-1")
 MODELS = tuple(letter * 64 for letter in "123")
 ACTIONS: tuple[Action, ...] = get_args(Action)
 changes = st.tuples(st.sampled_from(ACTIONS), st.sampled_from(MODELS), st.sampled_from(WHO))
@@ -297,7 +299,7 @@ def test_whatever_is_tried_two_people_stand_behind_every_champion(
                 who for _, who, one in reversed(done[:place])
                 if (one.action, one.model) == ("asked", change.model)
             )  # fmt: skip
-            assert asked != by
+            assert asked.casefold() != by.casefold()
 
 
 def test_the_way_of_a_model_and_its_refusals(shop: Shop) -> None:
@@ -316,7 +318,10 @@ def test_the_way_of_a_model_and_its_refusals(shop: Shop) -> None:
     refused("reviewer-1", Change(action="approved", since=1.0, **say), "nobody has asked")
     registry.change("analyst-1", Change(action="asked", comparison="c" * 64, **say))
     approved = Change(action="approved", comparison="c" * 64, since=2.0, **say)
-    refused("analyst-1", approved, "nobody is their own second")
+    for name in ("analyst-1", "Analyst-1", " ANALYST-1\t", "ａｎａｌｙｓｔ-1"):
+        refused(name, approved, "nobody is their own second")
+    for name, fault in (("", "is empty"), (" ", "is empty"), ("a\nb", "printed"), ("ana\u200b", "printed")):
+        refused(name, approved, f"{fault}.*such as ana")
     refused("reviewer-1", msgspec.structs.replace(approved, since=0.5), "not before that")
     registry.change("reviewer-1", approved)
     refused("analyst-1", Change(action="retired", **say), "promote another, or roll back")
@@ -338,6 +343,12 @@ def test_the_registry_is_a_chain_that_anybody_can_check(shop: Shop) -> None:
     )
     file = shop.models / REGISTRY
     lines = file.read_bytes().splitlines(keepends=True)
+    assert faults(shop.models, registry.models()) == []
+    file.write_bytes(b"".join(lines[:-1]))
+    (said,) = faults(shop.models, registry.models())
+    assert "Either it was changed: then --repair" in said and "entries are missing at the end of" in said
+    assert "put back a copy of that first" in said and str(shop.models / POINTER) in said
+    file.write_bytes(b"".join(lines))
     assert registry.entries()[-1] == entry and entry.kind == "model" and entry.actor == "analyst-1"
     assert not verify(lines, entry.digest).faults
     file.write_bytes(file.read_bytes().replace(b'"actor":"analyst-1"', b'"actor":"reviewer-1"', 1))
@@ -393,6 +404,99 @@ def test_a_pointer_that_is_broken_or_names_a_bad_model_leaves_what_served(shop: 
 # The commands
 
 
+def commanded(*words: str | Path, code: int = 1) -> str:
+    """What a command says that ends with this code."""
+    done = CliRunner().invoke(app, [*map(str, words)])
+    assert done.exit_code == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_what_cannot_be_done_is_said_with_its_cure(shop: Shop) -> None:
+    mine = ("--models", shop.models)
+    for model in (shop.forest, shop.mixture):
+        commanded("models", "retire", model, "--as", "ana", *mine, code=0)
+    said = commanded("models", "promote", shop.forest, "--as", "ana", *mine)
+    assert "is retired, not shadow: that is for good; `train` another" in said
+    said = commanded("models", "approve", "shadow", "--as", "ben", *mine)
+    assert "no model is in shadow" in said and f"{shop.forest[:12]} (retired)" in said
+    said = commanded("models", "approve", "retired", "--as", "ben", *mine)
+    assert "2 models are retired" in said
+
+
+def test_a_folder_that_is_not_there_is_not_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absent = tmp_path / "absent"
+    for words in (("list",), ("check",), ("rollback", "--as", "ana")):
+        said = commanded("models", *words, "--models", absent)
+        assert f"there is no folder {absent}" in said and not absent.exists()
+    monkeypatch.setenv("PROBEWATCH_MODELS_DIR", str(absent))
+    assert f"there is no folder {absent}" in commanded("models", "list")
+    monkeypatch.delenv("PROBEWATCH_MODELS_DIR")
+    monkeypatch.chdir(tmp_path)
+    assert "no model in" in commanded("models", "list", code=0)
+
+
+def test_without_rights_the_path_and_the_cure_are_said(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked(self: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", locked)
+        said = commanded("models", "list", "--models", shop.models)
+    assert f"cannot use {shop.models / REGISTRY}: Permission denied; let your account" in said
+
+    def trained(*_: object) -> None:
+        raise AssertionError("it was noticed too late")
+
+    monkeypatch.setattr("analysis.training.features.features", trained)
+    log = ("--config", shop.config, "--input", shop.log(), "--as", "ana")
+    said = commanded("train", *log, "--models", shop.log() / "below")
+    assert f"cannot use {shop.log()}: it is no folder; let your account" in said
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path).name != "artefacts")
+    said = commanded("train", *log, "--models", shop.models)
+    assert f"cannot use {shop.models / 'artefacts'}: it cannot be written; let your account" in said
+
+
+@pytest.mark.parametrize(
+    ("until", "said"),
+    [
+        (
+            "2019-06-11",
+            "--until 2019-06-11 comes before the log: the log has the days from 2021-03-01 to 2022",
+        ),
+        ("2021-06-01", "or a later --until than 2021-06-01: the log has the days from 2021-03-01 to 2022"),
+    ],
+)
+def test_too_early_a_last_day_is_named_as_the_cause(shop: Shop, until: str, said: str) -> None:
+    told = commanded(
+        "train", "--config", shop.config, "--models", shop.models, "--input", shop.log(), "--as", "ana",
+        "--until", until,
+    )  # fmt: skip
+    assert said in told and "the last of them that the model may see" in told
+    assert "--minimum-searches" not in told
+
+
+def test_a_comparison_that_speaks_against_the_candidate_is_told_of(shop: Shop) -> None:
+    found, _ = rows(shop.config, shop.log())
+    moved = found.assign(night=found["night"] * 3, tools=found["tools"] + 2)
+    model = read_artefact(shop.models, shop.forest)
+    truth = Truth(Labels(), complete=True)
+    made = compare(moved, STANZA, (shop.forest, model), None, alpha=0.05, data_sha256="", truth=truth)
+    silent = msgspec.structs.replace(made.candidate, alerts=0, labelled=None)
+    assert any("it tells nothing" in one for one in doubts(silent))
+    comparison = write_comparison(shop.models, made)
+    mine = ("--models", shop.models)
+    said = commanded("models", "promote", shop.forest, "--as", "ana", "--from", "2022-01-01", *mine, code=0)
+    assert "warning" not in said
+    for words in (("promote", "--as", "ana"), ("approve", "--as", "ben", "--from", "2022-01-01")):
+        said = commanded("models", words[0], "shadow", *words[1:], *mine, code=0)
+        number = made.candidate.alerts
+        assert f"warning: by the comparison, {shop.forest[:12]}: 0 of {number} findings are right" in said
+        assert "small p-values are not as many as due; train anew" in said
+    assert shop.registry.models().by_digest[shop.forest].comparison == comparison
+
+
 def test_from_a_log_to_a_champion_by_the_commands(
     stocked: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -422,7 +526,19 @@ def test_from_a_log_to_a_champion_by_the_commands(
     assert read_comparison(models, comparison).candidate.digest == model
     said("models", "promote", model, "--as", "analyst-1", "--comparison", comparison)
     assert "nobody is their own second" in said("models", "approve", model, "--as", "analyst-1", code=1)
-    said("models", "approve", model, "--as", "reviewer-1", "--from", "2021-09-01")
+    assert "nobody is their own second" in said("models", "approve", model, "--as", "Analyst-1", code=1)
+    before = {file: file.read_bytes() for file in models.rglob("*") if file.is_file()}
+    nobody = tmp_path / "nobody"
+    for name in ("", " ", "a\nb"):
+        for words in (
+            ("models", "promote", model), ("models", "approve", model), ("models", "retire", model),
+            ("models", "rollback"), ("train", *log, "--models", nobody),
+        ):  # fmt: skip
+            assert "account, such as ana" in " ".join(said(*words, "--as", name, code=2).split())
+    assert {file: file.read_bytes() for file in models.rglob("*") if file.is_file()} == before
+    assert not nobody.exists()
+    said("models", "approve", model, "--as", " reviewer-1 ", "--from", "2021-09-01")
+    assert '"actor":"reviewer-1"' in (models / REGISTRY).read_text().splitlines()[-1]
     listed = json.loads(said("models", "list", "--json").splitlines()[-1])["models"]
     assert [(one["state"], one["by"]) for one in listed] == [("champion", "analyst-1")]
     assert json.loads(said("models", "check", *log, "--json").splitlines()[-1])["ok"]

@@ -69,6 +69,7 @@ def promote(
         chosen = comparison or last_comparison(shelf.folder, digest, champion)
         if chosen is not None and read_comparison(shelf.folder, chosen).sides != (digest, champion):
             raise NotAllowed("the comparison is of other models than this one and the champion")
+        _warn(shelf, chosen)
         return Change(action="asked", stanza=one.stanza, model=digest, comparison=chosen, reason=reason)
 
     _change(shelf, by, work, database)
@@ -95,6 +96,7 @@ def approve(
             _, champion = read_comparison(shelf.folder, one.comparison).sides
             if champion != shelf.models.champion(one.stanza):
                 raise NotAllowed("the champion has changed since the comparison; compare and promote again")
+            _warn(shelf, one.comparison)
         return Change(
             action="approved", stanza=one.stanza, model=digest, comparison=one.comparison,
             since=_moment(since), reason=reason,
@@ -159,6 +161,15 @@ def _change(shelf: Shelf, by: str, work: Callable[[], Change], database: str | N
     waits = f"; asked for by {one.asked_by}, somebody else must approve" if one.asked_by else ""
     console.print(f"entry {entry.seq}: {one.digest[:12]} is {one.state}{waits}")
     console.print(f"{one.stanza}: {serves[:12] if serves else 'nothing'} serves")
+
+
+def _warn(shelf: Shelf, comparison: str | None) -> None:
+    """Say what the comparison says against the candidate; to promote it all the same is for people."""
+    from analysis.registry.checking import doubts
+    from analysis.registry.writing import read_comparison
+
+    for doubt in doubts(read_comparison(shelf.folder, comparison).candidate) if comparison else ():
+        console.print(f"warning: by the comparison, {doubt}", style="yellow")
 
 
 def _vouching(database: str, by: str) -> Store:

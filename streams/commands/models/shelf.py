@@ -39,10 +39,18 @@ class Shelf:
 
     def digest(self, given: str) -> str:
         """The whole digest that somebody means. Raises Unknown when it is of none, or of several."""
-        from analysis.registry.writing import full_digest
+        from analysis.registry.changes import STATES
+        from analysis.registry.writing import Unknown, full_digest
 
+        if given not in STATES:
+            return full_digest(list(self.models.by_digest), given)
         found = [one.digest for one in self.models.by_digest.values() if one.state == given]
-        return found[0] if len(found) == 1 else full_digest(found or list(self.models.by_digest), given)
+        if len(found) != 1:
+            said = "in shadow" if given == "shadow" else given
+            which = f"{len(found)} models are {said}" if found else f"no model is {said}"
+            some = ", ".join(f"{one.digest[:12]} ({one.state})" for one in self.models.by_digest.values())
+            raise Unknown(f"{which}; there are: {some or 'none, `train` makes one'}")
+        return found[0]
 
 
 def opened(models: Path | None) -> Shelf:
@@ -51,7 +59,13 @@ def opened(models: Path | None) -> Shelf:
     from streams.settings import load_settings
 
     def work() -> Shelf:
-        registry = Registry(load_settings(models_dir=models).models_dir)
+        settings = load_settings(models_dir=models)
+        if "models_dir" in settings.model_fields_set and not settings.models_dir.is_dir():
+            raise Stop(
+                f"there is no folder {settings.models_dir}; name that of the models with --models or "
+                "PROBEWATCH_MODELS_DIR, `train` makes one"
+            )
+        registry = Registry(settings.models_dir)
         return Shelf(registry, registry.models())
 
     return said(work)
@@ -68,8 +82,20 @@ def said(work: Callable[[], T]) -> T:
 
     try:
         return work()
+    except OSError as error:
+        console.print(unusable(error), style="red")
+        raise typer.Exit(FAILURE) from None
     except (
-        Stop, ConfigurationError, NotAllowed, Damaged, Unknown, NothingHeldOut, ArtefactRefused, OSError,
+        Stop, ConfigurationError, NotAllowed, Damaged, Unknown, NothingHeldOut, ArtefactRefused,
     ) as error:  # fmt: skip
         console.print(str(error), style="red")
         raise typer.Exit(FAILURE) from None
+
+
+def unusable(error: OSError) -> str:
+    """What of the folder of models cannot be used, and what to do."""
+    if not error.filename:
+        return str(error)
+    rights = isinstance(error, PermissionError | NotADirectoryError)
+    cure = "; let your account read and write there, or name another folder with --models" if rights else ""
+    return f"cannot use {error.filename}: {error.strerror}{cure}"
