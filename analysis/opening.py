@@ -15,7 +15,7 @@ from streams.commands.config import SHIPPED
 from streams.configuration import load
 from streams.exits import Stop
 from streams.paths import must_be_one
-from streams.serving import Pointer
+from streams.serving import read_pointer
 from streams.settings import load_settings
 from streams.stages import chosen, pseudonyms
 from streams.survey import lines
@@ -26,9 +26,18 @@ def models_refused(subjects: Sequence[Subject]) -> list[str]:
     found: dict[str, None] = {}
     for one in subjects:
         folder = one.settings.models_dir
-        stanzas = {stanza.name for stanza in chosen(one.configuration)}
-        serving = {said.stanza: said for said in Pointer(folder).look()}
-        for digest in (said.champion for name, said in serving.items() if name in stanzas):
+        stanzas = {
+            stanza.name for stanza in chosen(one.configuration) if stanza.function == "trained_profile"
+        }
+        if not stanzas:
+            continue
+        # Not `Pointer.look`, which leaves out what cannot be had.
+        try:
+            serving = {said.stanza: said.champion for said in read_pointer(folder)}
+        except ValueError as error:
+            serving = {}
+            found[str(error)] = None
+        for digest in (champion for name, champion in serving.items() if name in stanzas):
             try:
                 if digest is not None:
                     read_artefact(folder, digest)

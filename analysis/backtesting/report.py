@@ -102,10 +102,10 @@ def html(told: Told) -> str:
         f"{name} (configuration {one.subject.digest}): {plural(len(one.alerts), 'alert')}."
         for name, one in zip(told.names, told.result.outcomes, strict=True)
     ]
+    lead += [f"A model does not judge here: {why}." for why in told.models_refused]
     sections = [Section(title="Alerts a week", pictures=_pictures(told),
                         sheets=[_by(told, "detector", lambda one: one.detector),
                                 _by(told, "unit", lambda one: one.unit_id or "without a unit")])]  # fmt: skip
-    lead += [f"A model does not judge here: {why}." for why in told.models_refused]
     if told.comparison is not None:
         sections += _difference(told, told.comparison)
     else:
